@@ -1,0 +1,14 @@
+"""The package's own error type: what was wrong, the value, and what to do about it, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class DraftwiseError(ValueError):
+    """Input that draftwise can't work with. Its text is one line meant for a person."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> DraftwiseError:
+    """An error for a name that isn't in a table, listing the names that are."""
+    return DraftwiseError(f"unknown {kind} {name!r}; choose from: {', '.join(known)}")

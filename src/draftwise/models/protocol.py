@@ -1,0 +1,57 @@
+"""What the decoding loop asks of a model: a forward pass over a cache that rewinds by itself.
+
+The cache keeps no length. Each pass says where its tokens stand, and a query sees the cache entries up to its own
+position and no further; so a rewind is a smaller start in the next pass, and what was written beyond it is masked
+until it is overwritten.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+Cache = Any
+"""A model's own key and value storage, opaque to everybody but the model that made it."""
+
+
+class CausalLM(Protocol):
+    """A causal language model with a static, rewindable key-value cache."""
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of logits a position has."""
+
+    @property
+    def max_positions(self) -> int:
+        """The longest context in tokens, prompt and new tokens together."""
+
+    @property
+    def eos_token_ids(self) -> tuple[int, ...]:
+        """The ids that end a text, as the checkpoint's config names them; may be empty."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie and the pass runs."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' floating-point type."""
+
+    def new_cache(self, batch: int, capacity: int) -> Cache:
+        """A cache for B = ``batch`` rows of ``capacity`` positions each; nothing in it is visible yet."""
+
+    def forward(self, tokens: Tensor, starts: Tensor, cache: Cache, *, span: int, keep: int) -> Tensor:
+        """One pass over T tokens a row, written into the cache at positions ``starts`` to ``starts`` + T - 1.
+
+        Args:
+            tokens: ids, [B, T], int64.
+            starts: the position of each row's first token, [B], int64; entries before it must have been written.
+            cache: from ``new_cache``; overwritten in place.
+            span: an upper bound, known to the host, of ``starts`` + T over the rows; at most the capacity.
+            keep: how many of the last positions' logits to return; 0 while prefilling.
+
+        Returns:
+            Logits of the last ``keep`` positions, [B, keep, V], float32.
+        """
