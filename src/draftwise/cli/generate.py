@@ -1,0 +1,118 @@
+"""``draftwise generate``: stream the answer to one prompt; the answer goes to stdout, all else to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from draftwise.bench.settings import BenchSettings
+from draftwise.cli.options import build, settings_options
+from draftwise.errors import DraftwiseError
+from draftwise.options import DecodingOptions
+
+if TYPE_CHECKING:
+    from draftwise.engine import Engine, Generation, Piece
+
+MODEL_FIELDS = ("target", "draft", "dtype", "device", "threads")
+
+
+@click.command("generate")
+@click.argument("prompt")
+@click.option("--method", default="sps", show_default=True, help="How to decode: as, sps or bild.")
+@settings_options(DecodingOptions)
+@settings_options(BenchSettings, only=MODEL_FIELDS)
+@click.option("--show-drafts", is_flag=True, help="Mark which tokens were drafted and accepted.")
+def command(prompt: str, method: str, show_drafts: bool, **values: Any) -> None:
+    """Stream the answer to PROMPT; "-" reads the prompt from standard input."""
+    options = build(DecodingOptions, values)
+    text = _read_prompt(prompt)
+    from draftwise.methods import find_method  # brings torch, so after the wait for the prompt
+
+    find_method(method)
+    engine = _load(values)
+    pieces = engine.stream(text, method=method, **asdict(options))
+    generation = _show(_marked(pieces, engine.decode) if show_drafts else _plain(pieces), show_drafts)
+    click.echo(_closing(generation), err=True)
+
+
+def _read_prompt(prompt: str) -> str:
+    try:
+        if prompt == "-":
+            return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
+        return prompt.encode("utf-8").decode("utf-8")
+    except UnicodeError as error:
+        raise DraftwiseError(f"the prompt must be UTF-8 text: {error}") from None
+
+
+def _load(values: dict[str, Any]) -> Engine:
+    import torch
+
+    from draftwise.engine import Engine
+
+    if values["threads"] is not None:
+        torch.set_num_threads(values["threads"])
+    return Engine.load(values["target"], values["draft"], dtype=values["dtype"], device=values["device"])
+
+
+Part = tuple[str, bool, "Generation | None"]
+"""A stretch of text, whether the draft model wrote it, and on the last part the finished generation."""
+
+
+def _plain(pieces: Iterator[Piece]) -> Iterator[Part]:
+    for piece in pieces:
+        yield piece.text, False, piece.generation
+
+
+def _marked(pieces: Iterator[Piece], decode: Callable[[Sequence[int]], str]) -> Iterator[Part]:
+    """Split each round's text into its accepted draft and what the target wrote after it."""
+    ids: list[int] = []
+    shown = ""
+    for piece in pieces:
+        count = piece.round.accepted
+        for tokens, drafted in ((piece.tokens[:count], True), (piece.tokens[count:], False)):
+            ids.extend(tokens)
+            text = decode(ids)
+            if not text.endswith("\ufffd"):  # else: half a character, whose rest comes with the next token
+                yield text[len(shown) :], drafted, None
+                shown = text
+        if piece.generation is not None:
+            yield piece.generation.text[len(shown) :], False, piece.generation
+
+
+def _show(parts: Iterator[Part], show_drafts: bool) -> Generation:
+    """Print the parts as they come and return the finished generation."""
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    if show_drafts:
+        click.echo(f"{_mark('drafted and accepted', coloured)} written by the target", err=True, color=coloured)
+    finished: Generation | None = None
+    begun = False
+    for text, drafted, generation in parts:
+        if not begun:
+            text = text.lstrip()  # the space that parts an answer from its prompt
+            begun = bool(text)
+        click.echo(_mark(text, coloured) if drafted and text else text, nl=False, color=coloured)
+        finished = generation or finished
+    click.echo()
+    assert finished is not None, "a stream ends with the piece that carries the generation"
+    return finished
+
+
+def _mark(text: str, coloured: bool) -> str:
+    return click.style(text, fg="green", bold=True) if coloured else f"[{text}]"
+
+
+def _closing(generation: Generation) -> str:
+    count = len(generation.tokens)
+    parts = [
+        f"{count} new tokens ({generation.finish_reason})",
+        f"{count / generation.decode_ns * 1e9:.2f} tokens/sec decode",
+        f"acceptance length {generation.acceptance_length:.2f}",
+    ]
+    if generation.acceptance_rate is not None:
+        parts.append(f"acceptance rate {generation.acceptance_rate:.2f}")
+    return ", ".join(parts)

@@ -1,0 +1,26 @@
+"""A pair of tiny models, and a way to run the command line in this process."""
+
+from __future__ import annotations
+
+import pytest
+from harness import Outcome, Pair, Run, save_opt
+
+from draftwise.cli.main import main
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> Outcome:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Outcome(ended.value.code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    root = tmp_path_factory.mktemp("pair")
+    return Pair(save_opt(root / "target", hidden=16, layers=2), save_opt(root / "draft", hidden=8, seed=1))
