@@ -174,7 +174,7 @@ class OptModel:
         """One pass; arguments and result as in ``CausalLM.forward``."""
         batch, steps = tokens.shape
         window = self._window(starts, steps, cache, span)
-        x = F.embedding(tokens.view(-1), self._tokens)
+        x = F.embedding(tokens.reshape(-1), self._tokens)
         if self._project_in is not None:
             x = self.linear(x, *self._project_in)
         x = x + window.positions

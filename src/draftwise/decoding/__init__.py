@@ -1,0 +1,1 @@
+"""One round of speculative decoding: its types, its maths and the only generation loop."""

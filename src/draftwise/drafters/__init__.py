@@ -1,0 +1,1 @@
+"""Ways to guess tokens, a file each."""

@@ -1,0 +1,1 @@
+"""Ways to judge guessed tokens, a file each."""
