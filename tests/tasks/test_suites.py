@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from draftwise.errors import DraftwiseError
+from draftwise.tasks import SUBTASKS, SUITES, Prompt, history, load_suite, suite_sha256
+from draftwise.tasks.suites import parse_prompts
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = [Prompt(f"qa-{n}", "qa", (f"Question {n}?",), (f"Answer {n}",)) for n in range(3)]
+    prompts += [Prompt(f"mt-{n}", "multi-turn", ("Hello", "And then?")) for n in range(2)]
+    monkeypatch.setitem(SUITES, "small", lambda: prompts)
+
+
+def line(**changes: object) -> str:
+    row = {"id": "a", "subtask": "qa", "turns": ["Where?"], "references": ["There"], "fields": [["There"]]}
+    return json.dumps(row | changes)
+
+
+def test_the_names_are_those_of_the_issue() -> None:
+    assert SUBTASKS == (
+        "multi-turn",
+        "translation",
+        "summarization",
+        "qa",
+        "math_reasoning",
+        "rag",
+        "law analytics",
+        "grammar correction",
+    )
+
+
+def test_a_line_becomes_a_prompt() -> None:
+    (prompt,) = parse_prompts([line(), ""], "here")
+    assert prompt == Prompt("a", "qa", ("Where?",), ("There",), (("There",),))
+    assert (prompt.reference(0), prompt.fields_of(0)) == ("There", ("There",))
+    assert Prompt("b", "qa", ("Where?",)).reference(0) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{torn", "here, line 1 is not a prompt"),
+        (json.dumps({"id": "a", "subtask": "qa"}), "turns"),
+        (line(subtask="poetry"), "'poetry'.*multi-turn"),
+        (line(turns=[]), "'a' has no turn"),
+        (line(references=["x", "y"]), "2 references for 1 turns"),
+        (f"{line()}\n{line()}", "'a' more than once"),
+    ],
+)
+def test_a_line_that_is_no_prompt_is_named(text: str, words: str) -> None:
+    with pytest.raises(DraftwiseError, match=words):
+        parse_prompts(text.splitlines(), "here")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_suite_comes_in_the_order_of_the_subtasks_and_is_cut_by_the_limit() -> None:
+    assert [prompt.id for prompt in load_suite("small")] == ["mt-0", "mt-1", "qa-0", "qa-1", "qa-2"]
+    assert [prompt.id for prompt in load_suite("small", limit=1)] == ["mt-0", "qa-0"]
+    assert [prompt.id for prompt in load_suite("small", ["qa"], 2)] == ["qa-0", "qa-1"]
+
+
+@pytest.mark.usefixtures("small")
+def test_unknown_names_list_the_known() -> None:
+    with pytest.raises(DraftwiseError, match="suite 'nothing'.*builtin"):
+        load_suite("nothing")
+    with pytest.raises(DraftwiseError, match="subtask 'poetry'.*law analytics"):
+        load_suite("small", ["poetry"])
+    with pytest.raises(DraftwiseError, match="no prompts for: rag"):
+        load_suite("small", ["rag"])
+
+
+def test_the_hash_follows_what_the_prompts_say() -> None:
+    one, two = Prompt("a", "qa", ("Where?",)), Prompt("a", "qa", ("Where then?",))
+    assert suite_sha256([one]) == suite_sha256([one]) != suite_sha256([two])
+
+
+def test_history_puts_answers_between_turns() -> None:
+    assert history(["Hello"], []) == "Hello"
+    assert history(["Hello", "And then?"], [" Hi."]) == "Hello Hi.\nAnd then?"
+    assert history(["Hello", "And then?", "So?"], ["Hi.", " Nothing."]) == "Hello Hi.\nAnd then? Nothing.\nSo?"
+    with pytest.raises(ValueError, match="2 turns need 1 answers"):
+        history(["a", "b"], [])
