@@ -1,0 +1,8 @@
+"""A bench run: what is measured in which order, the runner, and the records that it leaves."""
+
+from __future__ import annotations
+
+from draftwise.bench.records import prepare_directory
+from draftwise.bench.settings import BenchSettings
+
+__all__ = ["BenchSettings", "prepare_directory"]

@@ -1,0 +1,17 @@
+"""A run that takes seconds, to be ended from outside: ``python child.py DIRECTORY``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, cast
+
+from fakes import FakeEngine, add_suite
+
+from draftwise.bench import BenchSettings, environment
+from draftwise.bench.runner import run_bench
+from draftwise.options import DecodingOptions
+
+add_suite()
+environment._cpu_model = lambda: "a CPU"
+settings = BenchSettings(suite="small", repeats=1000, decoding=DecodingOptions(max_new_tokens=12))
+run_bench(cast(Any, FakeEngine(nap=0.002)), settings, sys.argv[1])

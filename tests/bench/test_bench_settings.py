@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from draftwise.bench import BenchSettings
+from draftwise.errors import DraftwiseError
+from draftwise.options import DecodingOptions
+
+
+def test_the_defaults_are_the_seed_experiments() -> None:
+    settings = BenchSettings()
+    assert (settings.target, settings.methods, settings.limit, settings.repeats) == (
+        "builtin",
+        ("as", "sps", "bild"),
+        20,
+        3,
+    )
+    assert settings.decoding == DecodingOptions()
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"methods": ("as", "magic")}, "method 'magic'; choose from: as, sps, bild"),
+        ({"methods": ()}, "methods must be at least one name"),
+        ({"methods": ("as", "as")}, "methods must be different names"),
+        ({"suite": "nothing"}, "suite 'nothing'; choose from: builtin"),
+        ({"subtasks": ("poetry",)}, "subtask 'poetry'; choose from: multi-turn, "),
+        ({"limit": 0}, "limit must be a whole number of at least 1, not 0"),
+        ({"repeats": -1}, "repeats must be"),
+        ({"warmups": 0}, "warmups must be"),
+        ({"threads": 0}, "threads must be"),
+        ({"target": ""}, "target must be"),
+        ({"target": "some/where"}, "'sps' needs a draft model"),
+    ],
+)
+def test_a_bad_value_is_named(bad: dict[str, Any], words: str) -> None:
+    with pytest.raises(DraftwiseError, match=words):
+        BenchSettings(**bad)
+
+
+def test_plain_decoding_needs_no_draft() -> None:
+    assert BenchSettings(target="some/where", methods=("as",)).draft is None
+
+
+def test_settings_survive_the_way_through_json() -> None:
+    decoding = DecodingOptions(rollback_threshold=float("inf"), stop_token_ids=(3, 4), seed=2**62)
+    settings = BenchSettings(methods=("bild",), subtasks=("qa",), threads=2, decoding=decoding)
+    assert BenchSettings.from_record(json.loads(json.dumps(settings.to_record(), allow_nan=False))) == settings
+
+
+def test_declaring_the_settings_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, draftwise.bench.settings, draftwise.tasks\n"
+        "print(sorted({'torch', 'numpy', 'rich', 'nltk'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import pytest
+from fakes import FakeEngine, prompts
+
+from draftwise.bench import BenchSettings
+from draftwise.bench.bandwidth import read_bandwidth
+from draftwise.bench.environment import code_revision, describe_environment, directory_hashes
+from draftwise.bench.records import to_json
+from draftwise.tasks import suite_sha256
+
+
+def test_the_environment_is_strict_json_and_names_its_sources(engine: FakeEngine, settings: BenchSettings) -> None:
+    engine.target.bytes_per_pass = 1 << 20
+    found = describe_environment(engine, settings, prompts())  # type: ignore[arg-type]
+    to_json(found)
+    assert found["sha256"]["suite"] == suite_sha256(prompts())
+    assert found["versions"].keys() == {"draftwise", "python", "torch", "tokenizers", "safetensors", "numpy"}
+    assert found["methods"]["bild"]["title"] == "BiLD" and found["methods"]["bild"]["lossless"] is False
+    assert found["bytes_per_pass"] == 1 << 20 and found["bandwidth"] > 1e6
+    assert found["gpu"] is None and found["cores"] >= 1 and found["memory_bytes"] > 2**20
+
+
+def test_hashes_cover_weights_config_and_tokenizer(tmp_path: Path) -> None:
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "notes.txt"):
+        (tmp_path / name).write_text(name)
+    hashes = directory_hashes(tmp_path)
+    assert sorted(hashes) == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert hashes["config.json"] == hashlib.sha256(b"config.json").hexdigest()
+
+
+def test_the_revision_says_whether_files_differ(tmp_path: Path) -> None:
+    assert code_revision(tmp_path) is None
+
+    def git(*words: str) -> None:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", "-C", str(tmp_path), *identity, *words], check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "file").write_text("one")
+    git("add", "file")
+    git("commit", "-m", "one")
+    clean = code_revision(tmp_path)
+    assert clean is not None and len(clean["commit"]) == 40 and clean["dirty"] is False
+    (tmp_path / "file").write_text("two")
+    dirty = code_revision(tmp_path)
+    assert dirty == {"commit": clean["commit"], "dirty": True}
+
+
+@pytest.mark.parametrize("size", [1, 4096, 1 << 22])
+def test_memory_is_read_at_a_plausible_speed(size: int) -> None:
+    assert 1e6 < read_bandwidth(size, seconds=0.01) < 1e13
