@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from draftwise.bench.settings import BenchSettings
 from draftwise.cli.options import build, settings_options
 from draftwise.cli.progress import shown_progress
 from draftwise.options import DecodingOptions
+
+if TYPE_CHECKING:
+    from draftwise.bench.runner import RunResult
 
 
 @click.command("bench")
@@ -29,11 +32,32 @@ def command(**values: Any) -> None:
     directory = prepare_directory(settings.output)
     load_suite(settings.suite, settings.subtasks, settings.limit)
 
+    from draftwise.analysis.summary import summarize, write_summary
     from draftwise.bench.runner import run_bench
     from draftwise.engine import Engine
 
     engine = Engine.load(settings.target, settings.draft, dtype=settings.dtype, device=settings.device)
     with shown_progress() as progress:
         result = run_bench(engine, settings, directory, progress=progress)
+    summary = summarize(result.records, result.prompts, settings, result.environment)
+    write_summary(directory, summary)
+    _report(summary)
+    click.echo(_closing(result), err=True)
     if result.stopped_by is not None:
         sys.exit(128 + signal.Signals[result.stopped_by])
+
+
+def _report(summary: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from draftwise.report import report_run
+
+    report_run(summary, Console())
+
+
+def _closing(result: RunResult) -> str:
+    where = f"{result.directory / 'records.jsonl'} and {result.directory / 'summary.json'}"
+    if result.stopped_by is None:
+        return f"draftwise: written to {where}"
+    taken = f"{len(result.records)} of {result.planned} samples"
+    return f"draftwise: stopped by {result.stopped_by} after {taken}; a valid, shorter run is in {where}"

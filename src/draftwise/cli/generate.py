@@ -76,10 +76,9 @@ def _marked(pieces: Iterator[Piece], decode: Callable[[Sequence[int]], str]) -> 
         count = piece.round.accepted
         for tokens, drafted in ((piece.tokens[:count], True), (piece.tokens[count:], False)):
             ids.extend(tokens)
-            text = decode(ids)
-            if not text.endswith("\ufffd"):  # else: half a character, whose rest comes with the next token
-                yield text[len(shown) :], drafted, None
-                shown = text
+            whole = decode(ids).rstrip("\ufffd")  # half a character waits for its other half
+            yield whole[len(shown) :], drafted, None
+            shown = whole
         if piece.generation is not None:
             yield piece.generation.text[len(shown) :], False, piece.generation
 

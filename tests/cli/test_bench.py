@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Outcome, Pair, Run
+
+from draftwise.bench.records import read_records
+from draftwise.cli import progress as progress_module
+from draftwise.cli.progress import clock, shown_progress
+
+SMALL = ("--subtasks", "qa,law analytics", "--limit", 2, "--repeats", 2, "--max-new-tokens", 8, "--ignore-eos")
+NUMBER = r"\d+\.\d\d"
+
+
+@pytest.fixture(scope="module")
+def finished(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
+    """A small run, in a process of its own."""
+    output = tmp_path_factory.mktemp("bench") / "run"
+    arguments = [*pair.options, *SMALL, "--output", output]
+    command = [sys.executable, "-m", "draftwise.cli.main", "bench", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return Outcome(done.returncode, done.stdout, done.stderr), output
+
+
+def summary_of(directory: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((directory / "summary.json").read_text("utf-8"))
+    return summary
+
+
+def test_a_run_prints_the_result_lines(finished: tuple[Outcome, Path]) -> None:
+    outcome, _ = finished
+    assert outcome.code == 0, outcome.err
+    for start in ("Overall Result:", "Subtask: qa,", "Subtask: law analytics,"):
+        for title in ("SPS", "BiLD"):
+            assert re.search(
+                rf"^{start} AS: {NUMBER} tokens/sec, {title}: {NUMBER} tokens/sec -> {NUMBER} X Speedup$",
+                outcome.out,
+                re.MULTILINE,
+            ), outcome.out
+
+
+def test_a_run_writes_records_and_summary(finished: tuple[Outcome, Path]) -> None:
+    outcome, directory = finished
+    assert len(read_records(directory)) == 2 * 2 * 3 * 2
+    summary = summary_of(directory)
+    assert list(summary["overall"]) == ["as", "sps", "bild"]
+    assert list(summary["subtasks"]) == ["qa", "law analytics"]
+    assert summary["overall"]["as"]["speedup"] == 1
+    assert summary["overall"]["sps"]["agreement"] == 1
+    assert str(directory) in outcome.err
+
+
+def test_settings_reach_the_summary(finished: tuple[Outcome, Path], pair: Pair) -> None:
+    settings = summary_of(finished[1])["settings"]
+    assert (settings["target"], settings["draft"]) == (str(pair.target), str(pair.draft))
+    assert settings["decoding"]["max_new_tokens"] == 8
+    assert settings["decoding"]["ignore_eos"] is True
+
+
+def test_the_same_directory_is_refused_the_second_time(run: Run, pair: Pair, finished: tuple[Outcome, Path]) -> None:
+    _, directory = finished
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    run("bench", *pair.options, *SMALL, "--output", directory).refused_with(str(directory), "already holds a run")
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_the_run_goes_to_runs_where_no_output_is_named(
+    run: Run, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--subtasks", "qa", "--limit", 1, "--repeats", 1, "--max-new-tokens", 4, "--methods", "as,sps")
+    assert run("bench", *pair.options, *arguments).code == 0
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert list(summary_of(directory)["overall"]) == ["as", "sps"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_is_valid_shorter_and_says_so(pair: Pair, tmp_path: Path, number: signal.Signals) -> None:
+    arguments = [*pair.options, "--subtasks", "qa", "--limit", 5, "--repeats", 5000, "--output", tmp_path / "run"]
+    command = [sys.executable, "-m", "draftwise.cli.main", "bench", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        records = tmp_path / "run" / "records.jsonl"
+        while not (records.exists() and records.stat().st_size):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, err
+    assert "Traceback" not in err
+    assert f"stopped by {number.name}" in err.splitlines()[-1]
+    summary = summary_of(tmp_path / "run")
+    assert summary["complete"] is False
+    assert summary["samples"] == len(read_records(tmp_path / "run")) > 0
+    assert "Overall Result:" in out
+
+
+def test_progress_off_a_terminal_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([0.0, 4.0, 11.0, 15.0, 22.0])
+    monkeypatch.setattr(progress_module, "monotonic", lambda: next(now))
+    with shown_progress() as progress:
+        for done in range(1, 5):
+            progress(done, 8, "repeat 1 of 3")
+    assert capsys.readouterr().err.splitlines() == [
+        "repeat 1 of 3: 2/8, 0:33 left",
+        "repeat 1 of 3: 4/8, 0:22 left",
+    ]
+
+
+def test_progress_on_a_terminal_is_a_bar_with_the_time_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    now = iter([0.0, 10.0])
+    monkeypatch.setattr(progress_module, "monotonic", lambda: next(now))
+    with shown_progress() as progress:
+        progress(1, 4, "warming up")
+    shown = capsys.readouterr().err
+    assert "warming up" in shown
+    assert "1/4, 0:30 left" in shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (75, "1:15"), (3661, "1:01:01")])
+def test_time_left_is_written_as_a_clock(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
