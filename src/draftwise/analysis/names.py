@@ -1,0 +1,22 @@
+"""What a summary says of its methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BASELINE = "as"
+
+
+def title(summary: dict[str, Any], method: str) -> str:
+    """A method's name as people write it."""
+    return str(_row(summary, method).get("title", method))
+
+
+def lossless(summary: dict[str, Any], method: str) -> bool:
+    """Whether a method gives what plain decoding gives."""
+    return bool(_row(summary, method).get("lossless", True))
+
+
+def _row(summary: dict[str, Any], method: str) -> dict[str, Any]:
+    rows: dict[str, dict[str, Any]] = summary["environment"].get("methods") or {}
+    return rows.get(method, {})
