@@ -1,0 +1,97 @@
+"""Prints a run: what it ran on, the tables, what to beware of, and the result lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from draftwise.analysis.names import BASELINE
+from draftwise.report.lines import EXPLANATION, result_lines
+from draftwise.report.table import tables
+
+LEGEND = (
+    "tokens/s: new tokens by decode time. speed-up: plain decoding's time per token by the method's, paired by prompt; "
+    "total: the same with the prefill. acc. len: acceptance length, new tokens per target pass. agree: share of answers "
+    "that equal those of AS. quality: score against the references, 0 to 1. Brackets: 95 % interval."
+)
+
+
+def report_run(summary: dict[str, Any], console: Console) -> None:
+    """Print the environment, the tables, the warnings and the result lines of a run."""
+    console.print(environment_block(summary))
+    for table in tables(summary, console.width):
+        console.print()
+        console.print(table)
+    console.print()
+    console.print(Text(LEGEND, style="dim"))
+    for note in summary["warnings"]:
+        console.print(Text.assemble(("! ", "bold yellow"), note))
+    console.print()
+    console.print(Text(EXPLANATION, style="dim"))
+    for line in result_lines(summary):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def environment_block(summary: dict[str, Any]) -> Table:
+    """Where and how the run took place, a line a fact."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _facts(summary):
+        table.add_row(name, Text(value))
+    return table
+
+
+def _facts(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    environment, settings = summary["environment"], summary["settings"]
+    models, versions = environment.get("models") or {}, environment.get("versions") or {}
+    yield "models", f"target {models.get('target')}, draft {models.get('draft')}, {settings['dtype']}"
+    yield "decoding", _decoding(settings)
+    yield (
+        "prompts",
+        f"{environment.get('prompts')} of suite {settings['suite']}, {settings['repeats']} repeats, "
+        f"{summary['samples']} samples",
+    )
+    yield "machine", _machine(settings, environment)
+    if environment.get("bandwidth"):
+        yield "memory", _memory(summary)
+    yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items()) + _revision(environment)
+
+
+def _decoding(settings: dict[str, Any]) -> str:
+    values = settings["decoding"]
+    text = f"temperature {values['temperature']:g}, {values['max_new_tokens']} new tokens, seed {values['seed']}"
+    if "sps" in settings["methods"]:
+        text += f"; SPS gamma {values['gamma']}"
+    if "bild" in settings["methods"]:
+        text += f"; BiLD fallback {values['fallback_threshold']}, rollback {values['rollback_threshold']}"
+        text += f", at most {values['max_draft_tokens']} drafted"
+    return text
+
+
+def _machine(settings: dict[str, Any], environment: dict[str, Any]) -> str:
+    gpu = environment.get("gpu")
+    place = f"{gpu['name']}, " if gpu else ""
+    load = (environment.get("load_average") or [0.0])[0]
+    threads = f"{environment.get('threads')} threads, load {load:.1f}"
+    return f"{place}{environment.get('cpu')}, {environment.get('cores')} cores, {threads}"
+
+
+def _memory(summary: dict[str, Any]) -> str:
+    environment = summary["environment"]
+    after = environment.get("after") or {}
+    speed = max(environment["bandwidth"], after.get("bandwidth") or 0.0) / 1e9
+    text = f"reads {speed:.1f} GB/s over the target's {environment['bytes_per_pass'] / 1e6:.1f} MB a pass"
+    share = summary["overall"].get(BASELINE, {}).get("bandwidth_share")
+    return text if share is None else f"{text}; AS uses {share:.0%} of that"
+
+
+def _revision(environment: dict[str, Any]) -> str:
+    revision = environment.get("revision")
+    if not revision:
+        return ""
+    return f", commit {revision['commit'][:10]}{' with changes' if revision['dirty'] else ''}"

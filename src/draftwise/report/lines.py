@@ -1,0 +1,37 @@
+"""The result lines in the form of the experiment that this project starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from draftwise.analysis.names import BASELINE, title
+
+EXPLANATION = (
+    "Below, X is the plain ratio of a line's two rates; the speed-up in the tables is paired, prompt by prompt."
+)
+
+
+def result_lines(summary: dict[str, Any]) -> list[str]:
+    """A line for each method but plain decoding, overall and then for each subtask.
+
+    Without plain decoding, or with it alone, a line holds the rate that there is; a method without one has no line.
+    """
+    lines = list(_lines(summary, "Overall Result:", summary["overall"]))
+    for subtask, methods in summary["subtasks"].items():
+        lines += _lines(summary, f"Subtask: {subtask},", methods)
+    return lines
+
+
+def _lines(summary: dict[str, Any], start: str, methods: dict[str, dict[str, Any]]) -> Iterator[str]:
+    rates = {name: figures["tokens_per_second"] for name, figures in methods.items()}
+    known = {name: round(value, 2) for name, value in rates.items() if value is not None}
+    base = known.get(BASELINE)
+    for name, value in known.items():
+        own = f"{title(summary, name)}: {value:.2f} tokens/sec"
+        if not base:
+            yield f"{start} {own}"
+        elif name != BASELINE:
+            yield f"{start} AS: {base:.2f} tokens/sec, {own} -> {value / base:.2f} X Speedup"
+        elif len(known) == 1:
+            yield f"{start} {own}"
