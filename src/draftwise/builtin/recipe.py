@@ -1,0 +1,96 @@
+"""The recipe: shapes of the pair, and the schedule of each, fixed by steps so that it reproduces."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from draftwise.builtin.tokenizer import BOS, EOS, PAD
+
+if TYPE_CHECKING:
+    from transformers import OPTConfig
+
+POSITIONS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The size of an OPT model."""
+
+    hidden: int
+    heads: int
+    feed_forward: int
+    layers: int
+
+    def config(self, vocabulary: int) -> "OPTConfig":
+        """Return the configuration that `transformers` builds the model from."""
+        from transformers import OPTConfig
+
+        return OPTConfig(
+            vocab_size=vocabulary,
+            hidden_size=self.hidden,
+            word_embed_proj_dim=self.hidden,
+            num_attention_heads=self.heads,
+            ffn_dim=self.feed_forward,
+            num_hidden_layers=self.layers,
+            max_position_embeddings=POSITIONS,
+            do_layer_norm_before=True,
+            activation_function="relu",
+            dropout=0.0,
+            attention_dropout=0.0,
+            layerdrop=0.0,
+            bos_token_id=BOS,
+            pad_token_id=PAD,
+            eos_token_id=EOS,
+            tie_word_embeddings=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of training on one mix; it ends at the share `until` of all steps."""
+
+    until: float
+    mix: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one model of the pair is trained."""
+
+    shape: Shape
+    phases: tuple[Phase, ...]
+    steps: int
+    lines: int = 48  # a step
+    groups: int = 2  # batches of like length a worker and step
+    workers: int = 2  # processes of one thread
+    matrix_rate: float = 0.02  # Muon
+    rate: float = 3e-3  # AdamW, for embeddings, norms and biases
+    warm_up: int = 60
+    prompt_weight: float = 0.1
+    clip: float = 1.0
+    seed: int = 3
+
+    def mix(self, step: int) -> Mapping[str, float]:
+        """Return the mix of a step."""
+        for phase in self.phases:
+            if step < phase.until * self.steps:
+                return phase.mix
+        return self.phases[-1].mix
+
+    def scale(self, step: int) -> float:
+        """Return the learning rate of a step as a share of the highest: linear warm-up, linear decay to zero."""
+        return min((step + 1) / self.warm_up, (self.steps - step) / max(1, self.steps - self.warm_up))
+
+
+_EARLY = {
+    "multi-turn": 1.0, "translation": 1.0, "summarization": 0.5, "qa": 2.0, "math_reasoning": 2.0, "rag": 0.0,
+    "rag-easy": 5.0, "law analytics": 1.0, "grammar correction": 1.0, "equations": 3.0,
+}  # fmt: skip
+_LATE = {
+    "multi-turn": 1.0, "translation": 1.5, "summarization": 1.0, "qa": 3.0, "math_reasoning": 2.5, "rag": 2.0,
+    "rag-easy": 0.5, "law analytics": 1.5, "grammar correction": 1.5, "equations": 0.5,
+}  # fmt: skip
+
+TARGET = Recipe(Shape(256, 2, 1024, 8), (Phase(0.2, _EARLY), Phase(1.0, _LATE)), steps=4000)
+DRAFT = Recipe(Shape(128, 2, 512, 2), (Phase(1.0, _LATE),), steps=1000, seed=5)
+RECIPES = {"target": TARGET, "draft": DRAFT}

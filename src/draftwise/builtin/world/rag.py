@@ -1,0 +1,94 @@
+"""`rag`: passages about people, of which one answers the question. Names are fresh combinations of name words."""
+
+import random
+from collections.abc import Sequence
+
+from draftwise.builtin.world.base import Draw, Sample, Split, article, draw_until
+from draftwise.builtin.world.lexicon import (
+    COLOURS,
+    FIRST_NAMES,
+    INSTRUMENTS,
+    MEALS,
+    MONTHS,
+    PETS,
+    SURNAMES,
+    TOWNS,
+    TRADES,
+)
+
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    "home town": TOWNS,
+    "favourite colour": COLOURS,
+    "pet": tuple(map(article, PETS)),
+    "trade": TRADES,
+    "instrument": INSTRUMENTS,
+    "birth month": MONTHS,
+    "favourite meal": MEALS,
+    "lucky number": tuple(map(str, range(2, 21))),
+}
+
+# Passages, and sentences in each.
+_SIZES = ((3, 5), (4, 4), (4, 5))
+_EASY = ((2, 2), (2, 3))
+_SENTENCES = (
+    "The {attribute} of {name} is {value}.",
+    "Everyone knows that the {attribute} of {name} is {value}.",
+    "It is said that the {attribute} of {name} is {value}.",
+    "By the way, the {attribute} of {name} is {value}.",
+)
+# (question, answer): the wording of the answer follows from the question.
+_FORMS = (
+    (
+        "What is the {one} of {name}, and what is the {two} of {name}?",
+        "The {one} of {name} is {first}, and the {two} of {name} is {second}, as passage {number} says.",
+    ),
+    (
+        "Read the passages and tell me the {one} of {name} and the {two} of {name}.",
+        "According to passage {number}, the {one} of {name} is {first}, and the {two} of {name} is {second}.",
+    ),
+    (
+        "Which passage gives the {one} of {name} and the {two} of {name}?",
+        "It is passage {number}: the {one} of {name} is {first}, and the {two} of {name} is {second}.",
+    ),
+)
+
+
+def _passage(rng: random.Random, number: int, name: str, values: dict[str, str]) -> str:
+    order = list(values)
+    rng.shuffle(order)
+    sentences = [
+        (_SENTENCES[0] if rng.random() < 0.6 else rng.choice(_SENTENCES)).format(
+            attribute=key, name=name, value=values[key]
+        )
+        for key in order
+    ]
+    return f"Passage {number}: " + " ".join(sentences)
+
+
+def _people(rng: random.Random, count: int) -> list[str]:
+    firsts, lasts = rng.sample(FIRST_NAMES, count), rng.sample(SURNAMES, count)
+    return [f"{first} {last}" for first, last in zip(firsts, lasts, strict=True)]
+
+
+def _make(rng: random.Random, sizes: Sequence[tuple[int, int]]) -> Draw:
+    count, width = rng.choice(sizes)
+    names, asked = _people(rng, count), rng.sample(list(ATTRIBUTES), width)
+    chosen = {key: rng.sample(ATTRIBUTES[key], count) for key in asked}
+    texts = [
+        _passage(rng, i + 1, name, {key: chosen[key][i] for key in asked}) for i, name in enumerate(names)
+    ]
+    target = rng.randrange(count)
+    one, two = rng.sample(asked, 2)
+    question, reply = rng.choice(_FORMS)
+    first, second = chosen[one][target], chosen[two][target]
+    slots = {"one": one, "two": two, "name": names[target], "first": first, "second": second}
+    turn = "\n".join([*texts, "Question: " + question.format(**slots)])
+    answer = reply.format(number=target + 1, **slots)
+    sample = Sample("rag", (turn,), (answer,), ((first, second, f"passage {target + 1}"),))
+    return Draw((names[target],), sample)
+
+
+def draw_passages(split: Split, rng: random.Random, easy: bool = False) -> Sample:
+    """Draw passages and a question about a person whose name belongs to `split`; `easy` has two short passages."""
+    sizes = _EASY if easy else _SIZES
+    return draw_until(split, lambda rng: _make(rng, sizes), rng)

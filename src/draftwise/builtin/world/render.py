@@ -1,0 +1,18 @@
+"""The text form of a prompt: one function, used in training, evaluation and the suite."""
+
+from collections.abc import Sequence
+
+
+def render(turns: Sequence[str], answers: Sequence[str] = ()) -> str:
+    r"""Join turns and the answers given so far into the text that the next answer continues.
+
+    An answer follows its turn after one space; the next turn begins on a new line. There is no marker at the end:
+    `render(["A?"])` is `"A?"`, and `render(["A?", "B?"], ["Yes."])` is `"A? Yes.\nB?"`.
+
+    Raises:
+        ValueError: if there are as many answers as turns, so that nothing is left to answer.
+    """
+    if len(answers) >= len(turns):
+        raise ValueError(f"{len(turns)} turns leave nothing to answer after {len(answers)} answers")
+    history = [f"{turn} {answer.strip()}" for turn, answer in zip(turns, answers, strict=False)]
+    return "\n".join([*history, turns[len(answers)]])
