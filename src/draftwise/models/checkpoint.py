@@ -71,7 +71,8 @@ class Checkpoint:
         for path in _weight_files(directory):
             try:
                 file = safe_open(path, framework="pt")
-                self._places.update((name, (file, name)) for name in file.keys())  # noqa: SIM118
+                names: list[str] = file.keys()  # type: ignore[no-untyped-call]
+                self._places.update((name, (file, name)) for name in names)
             except (SafetensorError, OSError) as error:
                 raise DraftwiseError(f"can't read {str(path)!r} ({error}); fetch the file again") from None
 
@@ -82,14 +83,14 @@ class Checkpoint:
         return self
 
     def take(self, name: str, *shape: int) -> Tensor:
-        """A fresh tensor with the named values.
+        """A fresh tensor with the named values; a name can be taken once.
 
         Raises:
             DraftwiseError: where it is missing, of another shape, or not of floating-point numbers.
         """
         if name not in self._places:
             raise DraftwiseError(f"no {name!r} in the weights of {str(self._directory)!r}; config.json asks for it")
-        file, stored_name = self._places[name]
+        file, stored_name = self._places.pop(name)
         stored = file.get_slice(stored_name)
         if stored.get_shape() != list(shape):
             raise DraftwiseError(
@@ -104,6 +105,14 @@ class Checkpoint:
         # A copy, never the mapped file itself: a file that changes later must not change the model.
         return torch.empty(shape, dtype=self._dtype, device=self._device).copy_(file.get_tensor(stored_name))
 
+    def expect_none_left(self, prefix: str) -> None:
+        """Raise a DraftwiseError where a tensor whose name starts with ``prefix`` was not taken."""
+        for name, (_, stored_name) in self._places.items():
+            if name.startswith(prefix):
+                raise DraftwiseError(
+                    f"{stored_name!r} in {str(self._directory)!r} has no place in the model that config.json describes"
+                )
+
 
 def _weight_files(directory: Path) -> list[Path]:
     if (directory / _SINGLE).exists():
@@ -113,9 +122,10 @@ def _weight_files(directory: Path) -> list[Path]:
         hint = f"convert {pickled.name} to safetensors first" if pickled else f"{_SINGLE} or {_INDEX} is needed"
         raise DraftwiseError(f"no safetensors weights in {str(directory)!r}; {hint}")
     weight_map = read_json(directory / _INDEX).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
+    names = weight_map.values() if isinstance(weight_map, dict) else ()
+    if not names or not all(isinstance(name, str) for name in names):
         raise DraftwiseError(f"{str(directory / _INDEX)!r} has no weight_map from names to files; fetch it again")
-    files = [directory / name for name in sorted(set(weight_map.values()))]
+    files = [directory / name for name in sorted(set(names))]
     for file in files:
         if not file.is_file():
             raise DraftwiseError(f"no {file.name!r} in {str(directory)!r}, which {_INDEX} names; fetch that shard")

@@ -65,5 +65,6 @@ def _eos_token_ids(path: Path, config: Mapping[str, Any]) -> tuple[int, ...]:
             source, value = "generation_config.json", overriding
     ids = value if isinstance(value, list) else [] if value is None else [value]
     if not all(type(item) is int and item >= 0 for item in ids):
-        raise DraftwiseError(f"{str(path / source)!r}: eos_token_id must be a token id, a list of them or null, not {value!r}")
+        where = str(path / source)
+        raise DraftwiseError(f"{where!r}: eos_token_id must be a token id, a list of them or null, not {value!r}")
     return tuple(ids)

@@ -128,9 +128,9 @@ class Window:
 class OptModel:
     """An OPT checkpoint's forward pass; see ``CausalLM`` for the contract.
 
-    The cache is one tensor, [L, B, S + 1, 2, H, Dh]: keys and values side by side. Positions at or beyond the capacity S,
-    which finished rows may ask for, all write to the spare entry, and nothing reads it. Entries start as zeros
-    because a masked entry still takes part in a product with weight 0.
+    The cache is one tensor, [L, B, S + 1, 2, H, Dh]: keys and values side by side. Positions at or beyond the capacity
+    S, which finished rows may ask for, all write to the spare entry, and nothing reads it. Entries start as zeros
+    because a masked entry still takes part in a product, with weight 0.
     """
 
     def __init__(self, config: OptConfig, weights: Checkpoint, eos_token_ids: tuple[int, ...]) -> None:
@@ -156,6 +156,7 @@ class OptModel:
             self._project_in = Matrix(weights.take("project_in.weight", hidden, narrow))
             self._project_out = Matrix(weights.take("project_out.weight", narrow, hidden))
         self._layers = [_read_layer(config, weights, f"layers.{i}.") for i in range(config.num_hidden_layers)]
+        weights.expect_none_left("layers.")
         self._final_norm = None
         if config.do_layer_norm_before and not config._remove_final_layer_norm:
             self._final_norm = _read_norm(config, weights, "final_layer_norm")
@@ -190,7 +191,7 @@ class OptModel:
         return self._addressed(starts, steps, cache, span)
 
     def _sliced(self, start: int, stop: int, cache: Tensor) -> Window:
-        """A window for one row whose place the host knows: nothing beyond ``stop`` is read, so one query needs no mask."""
+        """A window for one row whose place the host knows: it ends at ``stop``, so one query needs no mask."""
         visible = cache[:, :, :stop].transpose(2, 4)
         mask = None
         if stop - start > 1:
@@ -205,7 +206,7 @@ class OptModel:
         )
 
     def _addressed(self, starts: Tensor, steps: int, cache: Tensor, span: int) -> Window:
-        """A window for ragged rows, by tensors alone: positions out of reach are clamped, entries out of sight masked."""
+        """A window for ragged rows: positions out of reach are clamped, entries out of sight are masked."""
         layers, batch, capacity = cache.shape[0], cache.shape[1], cache.shape[2] - 1
         positions = starts[:, None] + torch.arange(steps, device=self.device)  # [B, T]
         hidden = torch.arange(span, device=self.device) > positions[:, None, :, None]  # [B, 1, T, span]
@@ -233,12 +234,13 @@ class OptModel:
     def _attention(self, index: int, layer: Layer, h: Tensor, window: Window, batch: int) -> Tensor:
         width = self.config.hidden_size
         qkv = self.linear(h, *layer.qkv)  # [B * T, 3 * D]
+        queries, entries = torch.split(qkv, [width, 2 * width], dim=1)
         if window.rows is None:
-            window.targets[index].copy_(qkv[:, width:])
+            window.targets[index].copy_(entries)
         else:
-            window.targets[index].index_copy_(0, window.rows, qkv[:, width:])
+            window.targets[index].index_copy_(0, window.rows, entries)
         keys = window.keys[index]
-        queries = qkv[:, :width].view(batch, -1, keys.shape[1], keys.shape[3]).transpose(1, 2)
+        queries = queries.view(batch, -1, keys.shape[1], keys.shape[3]).transpose(1, 2)
         mixed = F.scaled_dot_product_attention(queries, keys, window.values[index], attn_mask=window.mask)
         return self.linear(mixed.transpose(1, 2).reshape(-1, width), *layer.out)
 

@@ -64,7 +64,7 @@ def vocabulary_differences(first: Mapping[str, int], second: Mapping[str, int], 
     """Where two vocabularies give a token different ids, in words, lowest id first; empty where they are the same."""
     tokens = [token for token in {**first, **second} if first.get(token) != second.get(token)]
     tokens.sort(key=lambda token: (min(v[token] for v in (first, second) if token in v), token))
-    lines = [f"{token!r} is {_id(first, token)} in one and {_id(second, token)} in the other" for token in tokens[:limit]]
+    lines = [f"{token!r} is {_id(first, token)} in one, {_id(second, token)} in the other" for token in tokens[:limit]]
     return lines + ([f"and {len(tokens) - limit} more"] if len(tokens) > limit else [])
 
 
