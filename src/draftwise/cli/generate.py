@@ -85,7 +85,7 @@ def _marked(pieces: Iterator[Piece], decode: Callable[[Sequence[int]], str]) -> 
 
 def _show(parts: Iterator[Part], show_drafts: bool) -> Generation:
     """Print the parts as they come and return the finished generation."""
-    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     if show_drafts:
         click.echo(f"{_mark('drafted and accepted', coloured)} written by the target", err=True, color=coloured)
     finished: Generation | None = None
@@ -107,11 +107,8 @@ def _mark(text: str, coloured: bool) -> str:
 
 def _closing(generation: Generation) -> str:
     count = len(generation.tokens)
-    parts = [
-        f"{count} new tokens ({generation.finish_reason})",
-        f"{count / generation.decode_ns * 1e9:.2f} tokens/sec decode",
-        f"acceptance length {generation.acceptance_length:.2f}",
-    ]
-    if generation.acceptance_rate is not None:
-        parts.append(f"acceptance rate {generation.acceptance_rate:.2f}")
-    return ", ".join(parts)
+    rate = generation.acceptance_rate
+    return (
+        f"{count} tokens ({generation.finish_reason}), decode {count / generation.decode_ns * 1e9:.1f} tokens/sec, "
+        f"acceptance length {generation.acceptance_length:.2f}" + (f", rate {rate:.2f}" if rate is not None else "")
+    )

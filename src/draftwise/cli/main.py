@@ -67,7 +67,7 @@ def main(args: Sequence[str] | None = None) -> None:
         _fail(error.format_message() + _where_to_look(error.ctx))
     except click.ClickException as error:
         _fail(error.format_message())
-    except DraftwiseError as error:
+    except (DraftwiseError, OSError) as error:
         _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
         click.echo("draftwise: stopped", err=True)
