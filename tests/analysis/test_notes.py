@@ -22,7 +22,7 @@ def test_a_difference_within_its_interval_is_called_noise() -> None:
 
 
 def test_too_few_repeats_are_named() -> None:
-    assert "2 repeats are too few" in notes({"as": 1, "sps": 2}, repeats=2)
+    assert "2 repeats may not show" in notes({"as": 1, "sps": 2}, repeats=2)
 
 
 def test_a_wide_interval_asks_for_the_repeats_that_would_do() -> None:

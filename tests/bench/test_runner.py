@@ -68,7 +68,7 @@ def test_every_method_is_warmed_up_at_every_length_before_the_first_sample(
     assert short == {(method, length) for method in METHODS for length in lengths}
     full = {(call.method, len(call.ids)) for call in warm if call.options["max_new_tokens"] == 12}
     assert full == {(method, max(lengths)) for method in METHODS}
-    assert read_run(tmp_path)["warm_ups"] == len(warm) == 3 * (len(lengths) + 1)
+    assert read_run(tmp_path)["environment"]["warm_ups"] == len(warm) == 3 * (len(lengths) + 1)
 
 
 def test_samples_follow_the_plan_back_to_back(engine: FakeEngine, settings: BenchSettings, tmp_path: Path) -> None:

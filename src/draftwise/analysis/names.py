@@ -1,4 +1,4 @@
-"""What a summary says of its methods."""
+"""What a summary says of its methods, and how things are counted in words."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def title(summary: dict[str, Any], method: str) -> str:
 def lossless(summary: dict[str, Any], method: str) -> bool:
     """Whether a method gives what plain decoding gives."""
     return bool(_row(summary, method).get("lossless", True))
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things in words, such as ``3 repeats``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _row(summary: dict[str, Any], method: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from math import log, log1p
 from typing import Any
 
 from draftwise.analysis.bootstrap import make_cells, repeats_needed
-from draftwise.analysis.names import BASELINE, lossless, title
+from draftwise.analysis.names import BASELINE, counted, lossless, title
 from draftwise.analysis.samples import Samples, pairs
 
 WIDE = 0.05
@@ -25,20 +25,22 @@ def _about_run(summary: dict[str, Any]) -> Iterator[str]:
     if summary["invalid"]:
         first = summary["invalid"][0]
         yield (
-            f"{len(summary['invalid'])} samples are invalid and count for nothing; "
+            f"{counted(len(summary['invalid']), 'invalid sample')} counted for nothing; "
             f"the first is {first['prompt_id']!r} with {title(summary, first['method'])}: {first['reason']}."
         )
-    if summary["settings"]["repeats"] < 3:
-        yield f"{summary['settings']['repeats']} repeats are too few for a trustworthy interval; take at least 3."
+    repeats = summary["settings"]["repeats"]
+    if repeats < 3:
+        yield f"{counted(repeats, 'repeat')} may not show how the machine scatters; take at least 3."
 
 
 def _about_methods(summary: dict[str, Any], samples: dict[str, Samples]) -> Iterator[str]:
     for name, figures in summary["overall"].items():
-        if name == BASELINE:
+        if name == BASELINE or not figures["samples"]:
             continue
         said = title(summary, name)
         if figures["unpaired"]:
-            yield f"{figures['unpaired']} samples of AS and {said} have no partner and are left out of its speed-up."
+            found = counted(figures["unpaired"], "sample")
+            yield f"{found} of AS or {said} without a partner left out of its speed-up."
         exact = lossless(summary, name)
         if exact and figures["agreement"] is not None and figures["agreement"] < 1:
             yield f"{said} should give the tokens of AS, and does on {figures['agreement']:.1%} of the prompts only."
@@ -65,7 +67,7 @@ def _about_speedup(said: str, figures: dict[str, Any], samples: dict[str, Sample
         found = pairs(samples[BASELINE], samples[name])
         cells = make_cells((p.other.prompt_id, p.other.repeat, (p.decode_log_ratio, 1)) for p in found)
         needed = repeats_needed(cells, WIDE)
-        cure = f"about {needed} repeats would do" if needed else "more prompts would narrow it"
+        cure = f"about {counted(needed, 'repeat')} would do" if needed else "more prompts would narrow it"
         yield f"{said}: the interval of its speed-up is wider than ±{WIDE:.0%}; {cure}."
 
 
@@ -73,7 +75,8 @@ def _about_machine(summary: dict[str, Any]) -> Iterator[str]:
     environment, overall = summary["environment"], summary["overall"]
     far = sum(figures["far_outliers"] for figures in overall.values())
     if far:
-        yield f"{far} of {summary['samples']} samples are far outliers (3 interquartile ranges); none is dropped."
+        said = counted(far, "far outlier")
+        yield f"{said} (beyond 3 interquartile ranges) among {summary['samples']} samples; none is dropped."
     load, cores = (environment.get("load_average") or [0.0])[0], environment.get("cores") or 1
     if load > 0.5 * cores:
         yield f"The machine was busy when the run began: load {load:.1f} on {cores} cores."

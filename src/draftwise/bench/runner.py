@@ -95,9 +95,10 @@ def run_bench(
         warm_ups = warm_up_calls(settings, inputs)
         ticker.total += len(warm_ups)
         stop.check()
+        environment["warm_ups"] = len(warm_ups)
         header = {"settings": settings.to_record(), "environment": environment, "planned": planned}
         bench = _Bench(engine, settings, {prompt.id: prompt.subtask for prompt in prompts}, inputs, clock)
-        with RunWriter(path, header | {"warm_ups": len(warm_ups)}) as writer, _quiet_collector():
+        with RunWriter(path, header) as writer, _quiet_collector():
             bench.warm_up(warm_ups, ticker)
             records = bench.measure(writer, ticker)
         environment["after"] = describe_end(engine)

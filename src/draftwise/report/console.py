@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from draftwise.analysis.names import BASELINE
+from draftwise.analysis.names import BASELINE, counted
 from draftwise.report.lines import EXPLANATION, result_lines
 from draftwise.report.table import tables
 
 LEGEND = (
     "tokens/s: new tokens by decode time. speed-up: plain decoding's time per token by the method's, paired by prompt; "
-    "total: the same with the prefill. acc. len: acceptance length, new tokens per target pass. agree: share of answers "
-    "that equal those of AS. quality: score against the references, 0 to 1. Brackets: 95 % interval."
+    "total: the same with the prefill. acc. len: acceptance length, new tokens per target pass. agree: share of answers"
+    " that equal those of AS. quality: score against the references, 0 to 1. Brackets: 95 % interval."
 )
 
 
@@ -53,8 +53,8 @@ def _facts(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "decoding", _decoding(settings)
     yield (
         "prompts",
-        f"{environment.get('prompts')} of suite {settings['suite']}, {settings['repeats']} repeats, "
-        f"{summary['samples']} samples",
+        f"{environment.get('prompts')} of suite {settings['suite']}, {counted(settings['repeats'], 'repeat')}, "
+        f"{counted(summary['samples'], 'sample')}",
     )
     yield "machine", _machine(settings, environment)
     if environment.get("bandwidth"):
@@ -77,8 +77,8 @@ def _machine(settings: dict[str, Any], environment: dict[str, Any]) -> str:
     gpu = environment.get("gpu")
     place = f"{gpu['name']}, " if gpu else ""
     load = (environment.get("load_average") or [0.0])[0]
-    threads = f"{environment.get('threads')} threads, load {load:.1f}"
-    return f"{place}{environment.get('cpu')}, {environment.get('cores')} cores, {threads}"
+    cores, threads = counted(environment.get("cores") or 1, "core"), counted(environment.get("threads") or 1, "thread")
+    return f"{place}{environment.get('cpu')}, {cores}, {threads}, load {load:.1f}"
 
 
 def _memory(summary: dict[str, Any]) -> str:
