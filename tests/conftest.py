@@ -1,0 +1,22 @@
+"""Makes ``toys`` here and ``tiny_opt`` beside the models' tests importable from every room."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent / "models"))
+
+
+@pytest.fixture(scope="session")
+def opt_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Directories of a random target and a random, smaller draft that know nothing of one another."""
+    from tiny_opt import save_tiny_opt
+
+    root = tmp_path_factory.mktemp("opt")
+    shape = {"vocab_size": 32, "tie_word_embeddings": False, "eos_token_id": 31}
+    target = save_tiny_opt(root / "target", seed=3, hidden=16, ffn=32, **shape)
+    draft = save_tiny_opt(root / "draft", seed=4, hidden=8, layers=1, ffn=16, **shape)
+    return target, draft
