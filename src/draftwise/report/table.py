@@ -30,9 +30,9 @@ def columns(width: int) -> list[Column]:
     """The columns that a console of that width has room for."""
     wide = width >= WIDE
     return [
-        Column("tokens/s [95 %]", 22 if wide else 18, _tokens_per_second),
-        Column("speed-up [95 %]", 17, lambda figures: interval(figures, "speedup", 2)),
-        Column("total [95 %]", 17, lambda figures: interval(figures, "end_to_end_speedup", 2))
+        Column("tokens/s [95 %]", 23 if wide else 19, _tokens_per_second),
+        Column("speed-up [95 %]", 19 if wide else 17, lambda figures: interval(figures, "speedup", 2)),
+        Column("total [95 %]", 19, lambda figures: interval(figures, "end_to_end_speedup", 2))
         if wide
         else Column("total", 5, lambda figures: number(figures["end_to_end_speedup"], 2)),
         Column("acc. len", 8, lambda figures: number(figures["acceptance_length"], 2)),
