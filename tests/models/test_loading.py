@@ -185,6 +185,14 @@ def test_a_bare_cuda_without_a_card_is_absent(good: Path, monkeypatch: pytest.Mo
     refused(good, "no device 'cuda'", "available: cpu", device="cuda")
 
 
+def test_a_model_too_large_for_the_device_is_refused(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("out of memory.\nTried to allocate 1 TiB")
+
+    monkeypatch.setattr(torch, "empty", full)
+    refused(good, "embed_tokens.weight", "cpu", "out of memory", "smaller dtype")
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_shards_load_like_a_single_file(tmp_path: Path, tied: bool) -> None:
     one = save_tiny_opt(tmp_path / "one", tie_word_embeddings=tied)

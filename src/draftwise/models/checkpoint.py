@@ -102,8 +102,13 @@ class Checkpoint:
                 f"{stored_name!r} in {str(self._directory)!r} is stored as {stored.get_dtype()}; "
                 f"give a checkpoint in one of {', '.join(_FLOATS)}"
             )
-        # A copy, never the mapped file itself: a file that changes later must not change the model.
-        return torch.empty(shape, dtype=self._dtype, device=self._device).copy_(file.get_tensor(stored_name))
+        try:  # A copy, never the mapped file itself: a file that changes later must not change the model.
+            return torch.empty(shape, dtype=self._dtype, device=self._device).copy_(file.get_tensor(stored_name))
+        except RuntimeError as error:  # torch's way of saying that memory ran out
+            reason = str(error).splitlines()[0]
+            raise DraftwiseError(
+                f"can't put {stored_name!r} on {self._device} ({reason}); choose a smaller dtype or another device"
+            ) from None
 
     def expect_none_left(self, prefix: str) -> None:
         """Raise a DraftwiseError where a tensor whose name starts with ``prefix`` was not taken."""

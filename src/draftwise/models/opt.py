@@ -87,11 +87,11 @@ class OptConfig:
             raise unknown_name("activation_function in config.json", self.activation_function, _ACTIVATIONS)
 
 
-class Affine(NamedTuple):
-    """A weight and a bias, of a matrix or of a norm; either may be absent."""
+class Norm(NamedTuple):
+    """A layer norm's scale and shift, [D] each; a norm may have neither."""
 
-    weight: Tensor | None
-    bias: Tensor | None
+    weight: Tensor | None = None
+    bias: Tensor | None = None
 
 
 class Matrix(NamedTuple):
@@ -105,10 +105,10 @@ class Matrix(NamedTuple):
 class Layer:
     """One block's weights."""
 
-    attention_norm: Affine
+    attention_norm: Norm
     qkv: Matrix
     out: Matrix
-    feed_forward_norm: Affine
+    feed_forward_norm: Norm
     up: Matrix
     down: Matrix
 
@@ -234,17 +234,16 @@ class OptModel:
     def _attention(self, index: int, layer: Layer, h: Tensor, window: Window, batch: int) -> Tensor:
         width = self.config.hidden_size
         qkv = self.linear(h, *layer.qkv)  # [B * T, 3 * D]
-        queries, entries = torch.split(qkv, [width, 2 * width], dim=1)
         if window.rows is None:
-            window.targets[index].copy_(entries)
+            window.targets[index].copy_(qkv[:, width:])
         else:
-            window.targets[index].index_copy_(0, window.rows, entries)
+            window.targets[index].index_copy_(0, window.rows, qkv[:, width:])
         keys = window.keys[index]
-        queries = queries.view(batch, -1, keys.shape[1], keys.shape[3]).transpose(1, 2)
+        queries = qkv[:, :width].view(batch, -1, keys.shape[1], keys.shape[3]).transpose(1, 2)
         mixed = F.scaled_dot_product_attention(queries, keys, window.values[index], attn_mask=window.mask)
         return self.linear(mixed.transpose(1, 2).reshape(-1, width), *layer.out)
 
-    def _norm(self, x: Tensor, norm: Affine) -> Tensor:
+    def _norm(self, x: Tensor, norm: Norm) -> Tensor:
         return torch.layer_norm(x, (self.config.hidden_size,), norm.weight, norm.bias)
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -275,12 +274,12 @@ def _read_matrix(config: OptConfig, weights: Checkpoint, name: str, rows: int, c
     return Matrix(weight, weights.take(f"{name}.bias", rows) if config.enable_bias else None)
 
 
-def _read_norm(config: OptConfig, weights: Checkpoint, name: str) -> Affine:
+def _read_norm(config: OptConfig, weights: Checkpoint, name: str) -> Norm:
     if not config.layer_norm_elementwise_affine:
-        return Affine(None, None)
-    return Affine(*(weights.take(f"{name}.{part}", config.hidden_size) for part in ("weight", "bias")))
+        return Norm()
+    return Norm(*(weights.take(f"{name}.{part}", config.hidden_size) for part in ("weight", "bias")))
 
 
 def load_opt(raw: Mapping[str, Any], weights: Checkpoint, eos_token_ids: tuple[int, ...]) -> OptModel:
-    """Build the model that config.json's object describes; checkpoints in the wild have their prefixes or not."""
+    """Build the model that config.json's object describes; checkpoints have these prefixes, one of them or none."""
     return OptModel(OptConfig.from_json(raw), weights.without_prefixes("model.", "decoder."), eos_token_ids)
