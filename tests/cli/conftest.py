@@ -11,6 +11,7 @@ from draftwise.cli.main import main
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*arguments: object) -> Outcome:
+        capsys.readouterr()  # what the making of a model printed is no part of the command's output
         with pytest.raises(SystemExit) as ended:
             main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
@@ -23,4 +24,4 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     root = tmp_path_factory.mktemp("pair")
-    return Pair(save_opt(root / "target", hidden=16, layers=2), save_opt(root / "draft", hidden=8, seed=1))
+    return Pair(save_opt(root / "target", hidden=16), save_opt(root / "draft", hidden=8, seed=1))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
+from tiny_opt import save_tiny_opt
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 VOCABULARY = 260  # the 256 bytes, the end of text, and three ids without a token
@@ -46,38 +44,10 @@ def save_tokenizer(directory: Path, *, shifted: bool = False) -> None:
     tokenizer.save(str(directory / "tokenizer.json"))
 
 
-def save_opt(directory: Path, *, hidden: int = 16, layers: int = 1, seed: int = 0, positions: int = 4096) -> Path:
-    """A random OPT checkpoint in the Hugging Face format."""
-    directory.mkdir(parents=True, exist_ok=True)
-    generator = torch.Generator().manual_seed(seed)
-    shapes: dict[str, tuple[int, ...]] = {
-        "embed_tokens.weight": (VOCABULARY, hidden),
-        "embed_positions.weight": (positions + 2, hidden),
-        "final_layer_norm.weight": (hidden,),
-        "final_layer_norm.bias": (hidden,),
-    }
-    for layer in range(layers):
-        at = f"layers.{layer}."
-        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            shapes |= {f"{at}self_attn.{name}.weight": (hidden, hidden), f"{at}self_attn.{name}.bias": (hidden,)}
-        for name in ("self_attn_layer_norm", "final_layer_norm"):
-            shapes |= {f"{at}{name}.weight": (hidden,), f"{at}{name}.bias": (hidden,)}
-        shapes |= {f"{at}fc1.weight": (2 * hidden, hidden), f"{at}fc1.bias": (2 * hidden,)}
-        shapes |= {f"{at}fc2.weight": (hidden, 2 * hidden), f"{at}fc2.bias": (hidden,)}
-    weights = {f"model.decoder.{name}": torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-    save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
-    config = {
-        "model_type": "opt",
-        "vocab_size": VOCABULARY,
-        "hidden_size": hidden,
-        "num_hidden_layers": layers,
-        "num_attention_heads": 2,
-        "ffn_dim": 2 * hidden,
-        "max_position_embeddings": positions,
-        "word_embed_proj_dim": hidden,
-        "eos_token_id": 256,
-    }
-    (directory / "config.json").write_text(json.dumps(config), "utf-8")
+def save_opt(directory: Path, *, hidden: int = 16, seed: int = 0, positions: int = 4096) -> Path:
+    """A random OPT checkpoint that reads and writes any text, byte by byte."""
+    shape = {"hidden": hidden, "ffn": 2 * hidden, "max_position_embeddings": positions}
+    save_tiny_opt(directory, seed=seed, vocab_size=VOCABULARY, tokenizer=False, eos_token_id=256, **shape)
     save_tokenizer(directory)
     return directory
 
