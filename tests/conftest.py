@@ -16,7 +16,7 @@ def opt_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     from tiny_opt import save_tiny_opt
 
     root = tmp_path_factory.mktemp("opt")
-    shape = {"vocab_size": 32, "tie_word_embeddings": False, "eos_token_id": 31}
-    target = save_tiny_opt(root / "target", seed=3, hidden=16, ffn=32, **shape)
+    shape = {"vocab_size": 48, "tie_word_embeddings": False, "eos_token_id": 47, "init_std": 0.6}
+    target = save_tiny_opt(root / "target", seed=8, hidden=16, ffn=32, **shape)
     draft = save_tiny_opt(root / "draft", seed=4, hidden=8, layers=1, ffn=16, **shape)
     return target, draft
