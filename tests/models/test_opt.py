@@ -152,26 +152,26 @@ def test_a_row_is_the_same_to_the_last_bit_whatever_its_neighbours_hold(model: C
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_positions_past_the_end_change_nothing_that_counts(model: CausalLM, batch: int) -> None:
-    tokens = ids(batch, 64)
-    cache = model.new_cache(batch, 64)
+@pytest.mark.parametrize("capacity", [64, 80], ids=["within the context", "beyond the context"])
+def test_positions_past_the_end_change_nothing_that_counts(model: CausalLM, batch: int, capacity: int) -> None:
+    tokens, padding = ids(batch, 64), ids(batch, 5, seed=2)
+    cache = model.new_cache(batch, capacity)
     zero = torch.zeros(batch, dtype=torch.int64)
-    model.forward(tokens, zero, cache, span=64, keep=0)
-    beyond = model.forward(ids(batch, 5, seed=2), zero + 62, cache, span=64, keep=5)
-    assert beyond.isfinite().all()
-    model.forward(ids(batch, 5, seed=2), zero + 500, cache, span=64, keep=5)
-    last = model.forward(tokens[:, 62:], zero + 62, cache, span=64, keep=2)
-    close(last, whole(model, tokens)[:, 62:])
+    model.forward(tokens[:, :62], zero, cache, span=62, keep=0)
+    over = torch.cat([tokens[:, 62:], padding], dim=1)  # two that count, five past the end of the context
+    logits = model.forward(over, zero + 62, cache, span=min(69, capacity), keep=7)
+    assert logits.isfinite().all()
+    close(logits[:, :2], whole(model, tokens)[:, 62:])
+    model.forward(padding, zero + 500, cache, span=capacity, keep=5)
+    close(model.forward(tokens[:, 63:], zero + 63, cache, span=64, keep=1), whole(model, tokens)[:, 63:])
 
 
-def test_a_full_context_survives_a_neighbour_far_past_the_end(model: CausalLM) -> None:
+def test_a_full_row_survives_a_neighbour_far_past_the_end(model: CausalLM) -> None:
     tokens = ids(2, 64)
     cache = model.new_cache(2, 64)
     model.forward(tokens, at(0, 0), cache, span=64, keep=0)
-    logits = model.forward(tokens[:, 63:].expand(2, 3), at(63, 70), cache, span=64, keep=3)
-    again = model.forward(tokens[:, 63:], at(63, 63), cache, span=64, keep=1)
-    close(logits[:1, :1], whole(model, tokens[:1])[:, 63:])
-    close(again[:1], whole(model, tokens[:1])[:, 63:])
+    model.forward(ids(2, 3, seed=2), at(70, 64), cache, span=64, keep=3)
+    close(model.forward(tokens[:, 63:], at(63, 63), cache, span=64, keep=1), whole(model, tokens)[:, 63:])
 
 
 @pytest.mark.parametrize("batch", [1, 2])
