@@ -216,3 +216,13 @@ def test_a_cuda_device_gives_the_same_logits(directory: Path, dtype: str) -> Non
     cache = on_cuda.new_cache(3, 64)
     logits = on_cuda.forward(ids(3).cuda(), at(0, 0, 0).cuda(), cache, span=LENGTH, keep=LENGTH)
     torch.testing.assert_close(logits.cpu(), whole(on_cpu, ids(3)), atol=1e-3 if dtype == "float32" else 0.5, rtol=0)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_bytes_per_pass_leaves_out_only_the_tables_that_are_looked_up(tmp_path: Path, tied: bool) -> None:
+    save_tiny_opt(tmp_path, tie_word_embeddings=tied)
+    inner = reference(tmp_path)
+    looked_up = inner.model.decoder.embed_positions.weight.nbytes
+    looked_up += 0 if tied else inner.model.decoder.embed_tokens.weight.nbytes
+    expected = sum(parameter.nbytes for parameter in inner.parameters()) - looked_up
+    assert load_model(tmp_path).bytes_per_pass == expected

@@ -59,7 +59,7 @@ def describe_end(engine: Engine) -> dict[str, Any]:
 
 
 def _state(engine: Engine) -> dict[str, Any]:
-    size = getattr(engine.target, "bytes_per_pass", None)
+    size = engine.target.bytes_per_pass
     device = str(engine.target.device)
     return {
         "load_average": list(os.getloadavg()),

@@ -163,6 +163,14 @@ class OptModel:
         tied = config.tie_word_embeddings
         self._head = Matrix(self._tokens if tied else weights.take("lm_head.weight", config.vocab_size, narrow))
 
+    @property
+    def bytes_per_pass(self) -> int:
+        """The bytes of every weight but the embedding tables, of which a pass reads a row a token; the head counts."""
+        parts = [self._project_in, self._project_out, self._final_norm, self._head]
+        for layer in self._layers:
+            parts += [getattr(layer, item.name) for item in fields(layer)]
+        return sum(tensor.nbytes for part in parts if part is not None for tensor in part if tensor is not None)
+
     @torch.inference_mode()
     def new_cache(self, batch: int, capacity: int) -> Tensor:
         """A zeroed cache for ``batch`` rows of ``capacity`` positions."""

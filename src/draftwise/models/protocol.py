@@ -39,6 +39,10 @@ class CausalLM(Protocol):
     def dtype(self) -> torch.dtype:
         """The weights' floating-point type."""
 
+    @property
+    def bytes_per_pass(self) -> int:
+        """The bytes of weights that a pass reads, embedding tables that are only looked up left out."""
+
     def new_cache(self, batch: int, capacity: int) -> Cache:
         """A cache for B = ``batch`` rows of ``capacity`` positions each; nothing in it is visible yet."""
 
