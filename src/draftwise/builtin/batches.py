@@ -53,15 +53,23 @@ def pad(lines: Sequence[Line]) -> Batch:
 
 
 def grouped(lines: Sequence[Line], groups: int) -> list[Batch]:
-    """Sort lines by length and pad them in `groups` batches of about equal numbers of tokens."""
+    """Sort lines by length and cut them into at most `groups` batches with the least padding."""
     ordered = sorted(lines, key=lambda line: len(line.ids))
-    share = sum(len(line.ids) for line in ordered) / groups
-    batches: list[list[Line]] = [[] for _ in range(groups)]
-    seen = 0
-    for line in ordered:
-        batches[min(int(seen / share), groups - 1)].append(line)
-        seen += len(line.ids)
-    return [pad(batch) for batch in batches if batch]
+    return [pad(ordered[start:end]) for start, end in _cuts([len(line.ids) for line in ordered], groups)]
+
+
+def _cuts(lengths: Sequence[int], groups: int) -> list[tuple[int, int]]:
+    """Return the cut of sorted lengths into ranges whose padded sizes have the least sum."""
+    best = {0: (0, list[tuple[int, int]]())}
+    for _ in range(groups):
+        longer = dict(best)
+        for start, (cost, ranges) in best.items():
+            for end in range(start + 1, len(lengths) + 1):
+                total = cost + (end - start) * lengths[end - 1]
+                if end not in longer or total < longer[end][0]:
+                    longer[end] = (total, [*ranges, (start, end)])
+        best = longer
+    return best[len(lengths)][1]
 
 
 def draw_line(tokenizer: Tokenizer, subtask: str, rng: random.Random, prompt_weight: float) -> Line:

@@ -49,8 +49,8 @@ def load(directory: Path) -> tuple[Any, Tokenizer]:
     """Load a model in float32, and its tokenizer."""
     from transformers import OPTForCausalLM
 
-    model = OPTForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
-    return model, Tokenizer.from_file(str(directory / "tokenizer.json"))
+    model: Any = OPTForCausalLM.from_pretrained(directory, dtype=torch.float32)
+    return model.eval(), Tokenizer.from_file(str(directory / "tokenizer.json"))
 
 
 def _text(tokenizer: Tokenizer, ids: Sequence[int], limit: int = FULL) -> str:
@@ -87,9 +87,16 @@ def measure(target: Any, draft: Any, tokenizer: Tokenizer, samples: Sequence[wor
         Line(prompt.ids + answer, [0.0] * len(prompt.ids) + [1.0] * len(answer))
         for prompt, answer in zip(prompts, answers, strict=True)
     ]
+
+    def mean(ids: list[list[int]], cut: int) -> float:
+        return _mean_score(tokenizer, subtask, prompts, ids, cut)
+
     return Row(
-        *(_mean_score(tokenizer, subtask, prompts, ids, cut) for ids in (answers, guesses) for cut in (FULL, CUT)),
-        agreement(draft, pad(lines)),
+        target=mean(answers, FULL),
+        target_cut=mean(answers, CUT),
+        draft=mean(guesses, FULL),
+        draft_cut=mean(guesses, CUT),
+        agreement=agreement(draft, pad(lines)),
     )
 
 
@@ -115,7 +122,7 @@ def main() -> None:
         rows.append(measure(target, draft, tokenizer, draw(subtask, options.split, options.limit)))
         _print(subtask, rows[-1])
     columns = ("target", "target_cut", "draft", "draft_cut", "agreement")
-    _print("mean", Row(*(fmean(getattr(row, column) for row in rows) for column in columns)))
+    _print("mean", Row(**{column: fmean(getattr(row, column) for row in rows) for column in columns}))
 
 
 def _print(name: str, row: Row) -> None:

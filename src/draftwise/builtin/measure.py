@@ -30,8 +30,7 @@ def exactness(model: Any, batches: Sequence[Batch]) -> Exactness:
     """Compare the model's argmax with the reference at every answer token."""
     right_answers = right_tokens = answers = tokens = 0
     for batch in batches:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = model(input_ids=batch.ids[:, :-1], use_cache=False).logits  # [B, T-1, V]
+        logits = model(input_ids=batch.ids[:, :-1], use_cache=False).logits  # [B, T-1, V]
         wanted = batch.weights[:, 1:] > 0
         right = (logits.argmax(-1) == batch.ids[:, 1:]) & wanted
         right_tokens += int(right.sum())

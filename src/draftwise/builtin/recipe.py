@@ -47,9 +47,9 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of training on one mix; it ends at the share `until` of all steps."""
+    """A stretch of training on one mix; it ends before step `until`."""
 
-    until: float
+    until: int
     mix: Mapping[str, float]
 
 
@@ -60,37 +60,40 @@ class Recipe:
     shape: Shape
     phases: tuple[Phase, ...]
     steps: int
+    decay: int  # the last steps, over which the learning rate falls to zero
+    seed: int
     lines: int = 48  # a step
-    groups: int = 2  # batches of like length a worker and step
+    groups: int = 3  # batches of like length a worker and step
     workers: int = 2  # processes of one thread
     matrix_rate: float = 0.02  # Muon
     rate: float = 3e-3  # AdamW, for embeddings, norms and biases
     warm_up: int = 60
     prompt_weight: float = 0.1
     clip: float = 1.0
-    seed: int = 3
 
     def mix(self, step: int) -> Mapping[str, float]:
-        """Return the mix of a step."""
-        for phase in self.phases:
-            if step < phase.until * self.steps:
-                return phase.mix
-        return self.phases[-1].mix
+        """Return the mix of a step; the last phase has no end."""
+        return next((phase.mix for phase in self.phases if step < phase.until), self.phases[-1].mix)
 
     def scale(self, step: int) -> float:
-        """Return the learning rate of a step as a share of the highest: linear warm-up, linear decay to zero."""
-        return min((step + 1) / self.warm_up, (self.steps - step) / max(1, self.steps - self.warm_up))
+        """Return the learning rate of a step as a share of the highest: linear warm-up, flat, linear decay."""
+        return min((step + 1) / self.warm_up, 1.0, (self.steps - step) / self.decay)
 
 
 _EARLY = {
-    "multi-turn": 1.0, "translation": 1.0, "summarization": 0.5, "qa": 2.0, "math_reasoning": 2.0, "rag": 0.0,
-    "rag-easy": 5.0, "law analytics": 1.0, "grammar correction": 1.0, "equations": 3.0,
+    "multi-turn": 1.0, "translation": 1.5, "summarization": 0.5, "qa": 2.0, "math_reasoning": 2.5, "rag-easy": 4.0,
+    "law analytics": 0.3, "law-easy": 1.5, "grammar correction": 1.0, "equations": 1.5,
+}  # fmt: skip
+_MIDDLE = {
+    "multi-turn": 1.0, "translation": 1.5, "summarization": 0.7, "qa": 3.0, "math_reasoning": 2.0, "rag": 0.3,
+    "rag-easy": 2.5, "recall": 3.5, "law analytics": 0.5, "law-easy": 1.0, "grammar correction": 1.0,
+    "equations": 1.5,
 }  # fmt: skip
 _LATE = {
     "multi-turn": 1.0, "translation": 1.5, "summarization": 1.0, "qa": 3.0, "math_reasoning": 2.5, "rag": 2.0,
-    "rag-easy": 0.5, "law analytics": 1.5, "grammar correction": 1.5, "equations": 0.5,
+    "rag-easy": 0.5, "recall": 0.5, "law analytics": 1.5, "grammar correction": 1.5, "equations": 0.5,
 }  # fmt: skip
 
-TARGET = Recipe(Shape(256, 2, 1024, 8), (Phase(0.2, _EARLY), Phase(1.0, _LATE)), steps=4000)
-DRAFT = Recipe(Shape(128, 2, 512, 2), (Phase(1.0, _LATE),), steps=1000, seed=5)
+TARGET = Recipe(Shape(256, 4, 1024, 8), (Phase(300, _EARLY), Phase(700, _MIDDLE), Phase(2000, _LATE)), steps=2000, decay=700, seed=3)
+DRAFT = Recipe(Shape(128, 2, 512, 2), (Phase(1000, _LATE),), steps=1000, decay=700, seed=5)
 RECIPES = {"target": TARGET, "draft": DRAFT}

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from draftwise.builtin import measure, world
+from draftwise.builtin import measure, workers, world
+from draftwise.builtin.batches import Batch
 from draftwise.builtin.recipe import RECIPES, Recipe
 from draftwise.builtin.tokenizer import train_tokenizer
 from draftwise.builtin.trainer import Progress, new_model, train
@@ -31,7 +32,7 @@ def save(model: Any, tokenizer: Tokenizer, directory: Path) -> None:
 
 
 def _report(
-    model: Any, checks: dict[str, list[measure.Batch]], progress: Progress, started: float, loss: float
+    model: Any, checks: dict[str, list[Batch]], progress: Progress, started: float, loss: float
 ) -> None:
     model.eval()
     figures = {subtask: measure.exactness(model, batches) for subtask, batches in checks.items()}
@@ -45,14 +46,15 @@ def _report(
     )
 
 
-def train_and_save(recipe: Recipe, tokenizer: Tokenizer, directory: Path, every: int) -> None:
-    """Train one model, reporting figures on `dev` and saving a checkpoint every `every` steps."""
+def train_and_save(rank: int, recipe: Recipe, tokenizer_text: str, directory: Path, every: int) -> None:
+    """Train one model as one of its workers; the first reports figures on `dev` and saves every `every` steps."""
+    tokenizer = Tokenizer.from_str(tokenizer_text)
     model = new_model(recipe, tokenizer.get_vocab_size())
     checks = {name: measure.held_out(tokenizer, name, "dev", _CHECK_PROMPTS) for name in world.SUBTASKS}
     started, losses = time.monotonic(), list[float]()
-    for progress in train(model, tokenizer, recipe):
+    for progress in train(model, tokenizer, recipe, rank):
         losses.append(progress.loss)
-        if (progress.step + 1) % every == 0 or progress.step + 1 == recipe.steps:
+        if rank == 0 and ((progress.step + 1) % every == 0 or progress.step + 1 == recipe.steps):
             _report(model, checks, progress, started, sum(losses) / len(losses))
             save(model, tokenizer, directory)
             losses.clear()
@@ -65,16 +67,15 @@ def main() -> None:
     parser.add_argument("--model", choices=[*RECIPES, "both"], default="both")
     parser.add_argument("--steps", type=int, help="steps instead of the recipe's (a shorter schedule)")
     parser.add_argument("--every", type=int, default=250, help="steps between reports and checkpoints")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer()
     for name in RECIPES if options.model == "both" else [options.model]:
         recipe = RECIPES[name]
         if options.steps is not None:
             recipe = dataclasses.replace(recipe, steps=options.steps)
         print(f"{name}: {recipe.steps} steps, vocabulary {tokenizer.get_vocab_size()}", flush=True)
-        train_and_save(recipe, tokenizer, options.output / name, options.every)
+        arguments = (recipe, tokenizer.to_str(), options.output / name, options.every)
+        workers.run(recipe.workers, train_and_save, arguments)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The training loop: Muon for matrices beside AdamW for the rest, bfloat16 autocast, fixed by steps."""
+"""The training loop: a bfloat16 model, float32 masters, Muon for matrices beside AdamW for the rest."""
 
 import random
 from collections.abc import Iterator
@@ -24,27 +24,35 @@ class Progress:
 
 
 class Optimizers:
-    """Muon for the hidden matrices, AdamW for everything else, under one schedule."""
+    """Muon for the hidden matrices, AdamW for everything else, on a float32 copy of a bfloat16 model."""
 
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
         self.model = model
         named = list(model.named_parameters())
-        self.matrices = [p for name, p in named if p.ndim == 2 and "embed" not in name and "lm_head" not in name]
-        chosen = {id(p) for p in self.matrices}
-        rest = [p for _, p in named if id(p) not in chosen]
+        self.masters = [nn.Parameter(p.detach().float().clone()) for _, p in named]
+        hidden = [p.ndim == 2 and "embed" not in name and "lm_head" not in name for name, p in named]
+        self.matrices = [p for p, is_matrix in zip(self.masters, hidden, strict=True) if is_matrix]
+        rest = [p for p, is_matrix in zip(self.masters, hidden, strict=True) if not is_matrix]
         muon = torch.optim.Muon(workers.owned(self.matrices), lr=recipe.matrix_rate, momentum=0.95, weight_decay=0.01)
         adam = torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.9, 0.95), weight_decay=0.0)
         self.optims: tuple[torch.optim.Optimizer, ...] = (muon, adam)
-        self.rates = (recipe.matrix_rate, recipe.rate)
+        self.rates, self.clip = (recipe.matrix_rate, recipe.rate), recipe.clip
 
     def step(self, scale: float) -> None:
-        """Update with the learning rates scaled, and clear the gradients."""
+        """Average and clip the model's gradients, update with the learning rates scaled, and clear the gradients."""
+        for master, parameter in zip(self.masters, self.model.parameters(), strict=True):
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+        workers.average_gradients(self.masters)
+        nn.utils.clip_grad_norm_(self.masters, self.clip)
         for optim, rate in zip(self.optims, self.rates, strict=True):
             for group in optim.param_groups:
                 group["lr"] = rate * scale
             optim.step()
-        self.model.zero_grad(set_to_none=True)
         workers.share_owned(self.matrices)
+        self.model.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for master, parameter in zip(self.masters, self.model.parameters(), strict=True):
+                parameter.copy_(master)
 
 
 def weighted_loss(model: Any, batch: Batch) -> Tensor:
@@ -57,16 +65,13 @@ def weighted_loss(model: Any, batch: Batch) -> Tensor:
     return (losses * weights[wanted]).sum()
 
 
-def _backward(model: Any, batches: list[Batch], clip: float) -> float:
+def _backward(model: Any, batches: list[Batch]) -> float:
     total = sum(float(batch.weights[:, 1:].sum()) for batch in batches)
     loss = 0.0
     for batch in batches:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            part = weighted_loss(model, batch) / total
-        part.backward()
+        part = weighted_loss(model, batch) / total
+        torch.autograd.backward(part)
         loss += float(part.detach())
-    workers.average_gradients(model)
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
     return loss
 
 
@@ -80,19 +85,35 @@ def train(model: nn.Module, tokenizer: Tokenizer, recipe: Recipe, rank: int = 0)
     model.train()
     for step in range(recipe.steps):
         lines = list(draw_lines(tokenizer, recipe.mix(step), share, rng, recipe.prompt_weight))
-        loss = _backward(model, grouped(lines, recipe.groups), recipe.clip)
+        loss = _backward(model, grouped(lines, recipe.groups))
         optimizers.step(recipe.scale(step))
         tokens += recipe.workers * sum(len(line.ids) for line in lines)
         yield Progress(step, loss, tokens)
 
 
+_POSITION_SCALE = 0.028  # about the norm of a word's embedding at the start
+_LONGEST_WAVE = 1000.0  # positions
+
+
+def _sinusoids(positions: int, width: int) -> Tensor:
+    """Return waves from 6 to 6,000 positions long: [positions, width] (Vaswani et al. 2017, section 3.5, rescaled)."""
+    rates = _LONGEST_WAVE ** -(torch.arange(width // 2) / (width // 2))
+    angles = torch.arange(positions).unsqueeze(1) * rates
+    return _POSITION_SCALE * torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
 def new_model(recipe: Recipe, vocabulary: int) -> Any:
-    """Build an untrained model from the recipe's seed."""
+    """Build an untrained bfloat16 model from the recipe's seed.
+
+    Its learned positions begin as sinusoids: looking a fixed number of tokens back is then one linear map for every
+    position, and looking values up in a passage is learnt at all positions at once.
+    """
     from transformers import OPTForCausalLM
 
     torch.manual_seed(recipe.seed)
     model = OPTForCausalLM(recipe.shape.config(vocabulary))
+    positions = model.model.decoder.embed_positions.weight
+    with torch.no_grad():
+        positions.copy_(_sinusoids(*positions.shape))
     model.set_attn_implementation("eager")  # on a CPU its backward pass is faster than that of sdpa
-    return model
-
-
+    return model.bfloat16()

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
+from torch.multiprocessing.spawn import spawn
 
 
-def average_gradients(model: nn.Module) -> None:
+def average_gradients(parameters: list[nn.Parameter]) -> None:
     """Average gradients over the workers; alone, do nothing."""
     if not distributed.is_initialized():
         return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()
-    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+    for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
 
 
@@ -42,7 +43,7 @@ def share_owned(matrices: list[nn.Parameter]) -> None:
         mine = matrices[owner::count]
         flat = torch.cat([matrix.reshape(-1) for matrix in mine])
         distributed.broadcast(flat, src=owner)
-        for matrix, part in zip(mine, flat.split([m.numel() for m in mine]), strict=True):
+        for matrix, part in zip(mine, torch.split(flat, [m.numel() for m in mine]), strict=True):
             matrix.copy_(part.view_as(matrix))
 
 
@@ -60,4 +61,4 @@ def run(count: int, work: Callable[..., None], arguments: tuple[Any, ...]) -> No
         return
     with tempfile.TemporaryDirectory() as folder:
         store = str(Path(folder) / "store")
-        multiprocessing.spawn(_enter, (count, store, work, arguments), nprocs=count)  # type: ignore[no-untyped-call]
+        spawn(_enter, (count, store, work, arguments), nprocs=count)  # type: ignore[no-untyped-call]

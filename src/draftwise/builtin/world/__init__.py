@@ -13,7 +13,7 @@ from draftwise.builtin.world.facts import draw_question
 from draftwise.builtin.world.grammar import draw_correction
 from draftwise.builtin.world.law import draw_case
 from draftwise.builtin.world.news import draw_news
-from draftwise.builtin.world.rag import draw_passages
+from draftwise.builtin.world.rag import draw_passages, draw_recall
 from draftwise.builtin.world.render import render
 from draftwise.builtin.world.sums import draw_equations, draw_sum
 from draftwise.builtin.world.translation import draw_translation
@@ -34,6 +34,8 @@ _DRAWS: dict[str, Callable[[Split, random.Random], Sample]] = {
 _DRILLS: dict[str, Callable[[Split, random.Random], Sample]] = {
     "equations": lambda split, rng: draw_equations(rng),
     "rag-easy": lambda split, rng: draw_passages(split, rng, easy=True),
+    "recall": lambda split, rng: draw_recall(rng),
+    "law-easy": lambda split, rng: draw_case(split, rng, easy=True),
 }
 SUBTASKS = tuple(_DRAWS)
 DRILLS = tuple(_DRILLS)

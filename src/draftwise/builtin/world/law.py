@@ -1,6 +1,7 @@
 """`law analytics`: a contract of numbered clauses and a case; the answer names the clause and what follows."""
 
 import random
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from draftwise.builtin.world.base import Draw, Sample, Split, draw_until
@@ -90,12 +91,12 @@ def _clause(rng: random.Random, rule: Rule, roles: tuple[str, str], amount: int,
     return f"If {rule.cause}, the {payer} pays the {other} {rule.what} of {amount} crowns within {days} days."
 
 
-def _make(rng: random.Random) -> Draw:
+def _make(rng: random.Random, lengths: Sequence[int]) -> Draw:
     kind = rng.choice(KINDS)
     names = [
         f"{first} {last}" for first, last in zip(rng.sample(FIRST_NAMES, 2), rng.sample(SURNAMES, 2), strict=True)
     ]
-    rules = rng.sample(kind.rules, rng.choice((5, 6)))
+    rules = rng.sample(kind.rules, rng.choice(lengths))
     amounts, days = rng.sample(AMOUNTS, len(rules)), rng.sample(DAYS, len(rules))
     opening = rng.choice(_OPENINGS).format(
         *names,
@@ -125,6 +126,7 @@ def _make(rng: random.Random) -> Draw:
     return Draw((rule.cause, names[0], names[1]), sample)
 
 
-def draw_case(split: Split, rng: random.Random) -> Sample:
-    """Draw a contract whose parties and broken clause belong to `split`."""
-    return draw_until(split, _make, rng)
+def draw_case(split: Split, rng: random.Random, easy: bool = False) -> Sample:
+    """Draw a contract whose parties and broken clause belong to `split`; an `easy` one has two or three clauses."""
+    lengths = (2, 3) if easy else (5, 6)
+    return draw_until(split, lambda rng: _make(rng, lengths), rng)

@@ -28,8 +28,8 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 }
 
 # Passages, and sentences in each.
-_SIZES = ((3, 5), (4, 4), (4, 5))
-_EASY = ((2, 2), (2, 3))
+_SIZES = ((3, 5), (4, 4))
+_EASY = ((1, 3), (2, 2), (2, 3))
 _SENTENCES = (
     "The {attribute} of {name} is {value}.",
     "Everyone knows that the {attribute} of {name} is {value}.",
@@ -62,7 +62,7 @@ def _passage(rng: random.Random, number: int, name: str, values: dict[str, str])
         )
         for key in order
     ]
-    return f"Passage {number}: " + " ".join(sentences)
+    return f"Passage {number} about {name}: " + " ".join(sentences)
 
 
 def _people(rng: random.Random, count: int) -> list[str]:
@@ -89,6 +89,20 @@ def _make(rng: random.Random, sizes: Sequence[tuple[int, int]]) -> Draw:
 
 
 def draw_passages(split: Split, rng: random.Random, easy: bool = False) -> Sample:
-    """Draw passages and a question about a person whose name belongs to `split`; `easy` has two short passages."""
+    """Draw passages and a question about a person whose name belongs to `split`; `easy` has one or two of them."""
     sizes = _EASY if easy else _SIZES
     return draw_until(split, lambda rng: _make(rng, sizes), rng)
+
+
+def draw_recall(rng: random.Random) -> Sample:
+    """Draw a drill: sentences about one to three people, to be said again in another order."""
+    sizes = rng.choice(((1, 3), (2, 1), (3, 1), (2, 2), (2, 3), (3, 2)))
+    names, asked = _people(rng, sizes[0]), rng.sample(list(ATTRIBUTES), sizes[1])
+    told = [
+        _SENTENCES[0].format(attribute=key, name=name, value=value)
+        for key in asked
+        for name, value in zip(names, rng.sample(ATTRIBUTES[key], sizes[0]), strict=True)
+    ]
+    again = rng.sample(told, len(told))
+    rng.shuffle(told)
+    return Sample("recall", ("Repeat: " + " ".join(told),), (" ".join(again),), ((),))
