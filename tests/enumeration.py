@@ -1,8 +1,8 @@
 """The exact law of a method's output: every way a round can go, through the real drafter, verifier and loop, weighted.
 
-Random numbers are chosen, not drawn. A row of the batch is one way: which tokens are drafted, after how many of them the
-first is refused, and which token follows. Each number is put just on the wanted side of its decision's boundary, and
-the row weighs the probability that a uniform number falls on that side.
+Random numbers are chosen, not drawn. A row of the batch is one way: which tokens are drafted, after how many of them
+the first is refused, and which token follows. Each acceptance number is put just on the wanted side of its decision's
+boundary, and the row weighs the probability that a uniform number falls on that side.
 """
 
 from __future__ import annotations

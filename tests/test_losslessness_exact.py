@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from enumeration import Law, exact_law
-from toys import Toy, cousin, law, toy
 from torch import Tensor
 
 from draftwise.decoding.types import Context, Draft, Sampling
 from draftwise.drafters.small_model import SmallModelDrafter
 from draftwise.verifiers import rejection
 from draftwise.verifiers.rejection import RejectionVerifier
+from enumeration import Law, exact_law
+from toys import Anticipating, Toy, cousin, law, toy
 
 PROMPT = (1, 0, 2)
 SAMPLINGS = {
@@ -103,17 +103,6 @@ def test_a_draft_that_stops_by_its_distribution_alone_keeps_the_law(monkeypatch:
             super().__init__(model, most, stops, fallback_threshold=0.5)
 
     assert off(monkeypatch, PAIRS["a stranger"], Sampling(1.0), gamma=3, drafter=Careful) < 1e-12
-
-
-class Anticipating(SmallModelDrafter):
-    """Planted: a token that came out unlikely is thrown away, and the draft stops there."""
-
-    def propose(self, context: Context, room: Tensor) -> Draft:
-        draft = super().propose(context, room)
-        if draft.probabilities is None:
-            return draft
-        likely = draft.probabilities.gather(-1, draft.tokens[..., None])[..., 0] >= 0.3
-        return Draft(draft.tokens, torch.minimum(draft.lengths, likely.long().cumprod(-1).sum(-1)), draft.probabilities)
 
 
 def test_planted_bug_an_anticipating_stop_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

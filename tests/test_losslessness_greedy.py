@@ -9,17 +9,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toys import Toy, Wayward, cousin, toy
 
 from draftwise import Engine
 from draftwise.engine import Generation
 from draftwise.models.loading import load_model
 from draftwise.models.protocol import CausalLM
+from toys import Toy, Wayward, cousin, toy
 
 LENGTH = 6
 PROMPTS = [[5, 9, 2], [7], [1, 2, 3, 4, 5, 6], [30, 0]]
 GAMMAS = range(1, 9)
-DRAFTS = ["the target itself", "another model", "never agrees", "wrong at every third place", "wrong at every other place"]
+DRAFTS = [
+    "the target itself",
+    "another model",
+    "never agrees",
+    "wrong at every third place",
+    "wrong at every other place",
+]
 
 
 def account_is_right(answer: Generation, limit: int) -> bool:
@@ -74,7 +80,10 @@ def test_sps_writes_what_as_writes_on_opt(models: tuple[CausalLM, CausalLM], kin
             for gamma in GAMMAS:
                 answers = engine.generate(prompts[:batch], method="sps", gamma=gamma, ignore_eos=True, **options)
                 for answer, right in zip(answers, wanted[:batch], strict=True):
-                    assert (answer.tokens, answer.finish_reason) == (right.tokens, right.finish_reason), (gamma, options)
+                    assert (answer.tokens, answer.finish_reason) == (right.tokens, right.finish_reason), (
+                        gamma,
+                        options,
+                    )
                     assert account_is_right(answer, options["max_new_tokens"])
 
 

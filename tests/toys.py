@@ -1,4 +1,4 @@
-"""Toy causal language models with a cache that notices a hole, and the laws that they define."""
+"""Toy causal language models with a cache that notices a hole, the laws that they define, and a drafter with a bug."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from draftwise.decoding.sampling import probabilities
-from draftwise.decoding.types import Sampling
+from draftwise.decoding.types import Context, Draft, Sampling
+from draftwise.drafters.small_model import SmallModelDrafter
 from draftwise.models.protocol import Cache, CausalLM
 
 NEVER_WRITTEN = -1
@@ -81,14 +82,16 @@ def toy(vocab: int = 8, seed: int = 0, scale: float = 2.0, dtype: torch.dtype = 
 
 
 def cousin(model: Toy, share: float, seed: int = 99) -> Toy:
-    """A draft that agrees with a model's argmax at about that share of contexts, with another distribution everywhere."""
+    """A draft that agrees with a model's argmax at about that share of contexts, and with its distribution at none."""
     generator = torch.Generator().manual_seed(seed)
     agrees = torch.rand(model.table.shape[0], 1, generator=generator) < share
-    return Toy(torch.where(agrees, model.table, model.table.roll(1, -1)) * 0.7, model.eos_token_ids, model.max_positions)
+    return Toy(
+        torch.where(agrees, model.table, model.table.roll(1, -1)) * 0.7, model.eos_token_ids, model.max_positions
+    )
 
 
 class Wayward:
-    """A model whose logits are rolled by one token at every n-th position: a draft that is wrong there, and only there."""
+    """A model whose logits are rolled by one token at every n-th position: a draft that is wrong there alone."""
 
     def __init__(self, inner: CausalLM, every: int) -> None:
         self.inner = inner
@@ -101,6 +104,17 @@ class Wayward:
         logits = self.inner.forward(tokens, starts, cache, span=span, keep=keep)
         positions = (starts[:, None] + torch.arange(tokens.shape[1]))[:, tokens.shape[1] - keep :, None]
         return torch.where(positions % self.every == 0, logits.roll(1, -1), logits)
+
+
+class Anticipating(SmallModelDrafter):
+    """Planted: a token that came out unlikely is thrown away, and the draft stops there."""
+
+    def propose(self, context: Context, room: Tensor) -> Draft:
+        draft = super().propose(context, room)
+        if draft.probabilities is None:
+            return draft
+        likely = draft.probabilities.gather(-1, draft.tokens[..., None])[..., 0] >= 0.3
+        return Draft(draft.tokens, torch.minimum(draft.lengths, likely.long().cumprod(-1).sum(-1)), draft.probabilities)
 
 
 After = Callable[[Sequence[int]], Tensor]

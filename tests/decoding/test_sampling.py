@@ -59,6 +59,16 @@ def test_a_huge_temperature_makes_all_tokens_equal(temperature: float) -> None:
     assert p.tolist() == pytest.approx([0.25] * 4, abs=2e-3)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [1e3, 1e38, 1e300])
+def test_no_temperature_gives_mass_to_what_top_k_or_minus_infinity_rules_out(
+    temperature: float, dtype: torch.dtype
+) -> None:
+    logits = tensor(1.0, 2.0, -INF, 0.0, dtype=dtype)
+    assert probabilities(logits, Sampling(temperature)).tolist()[2] == 0.0
+    assert probabilities(logits, Sampling(temperature, 1)).tolist() == [0.0, 1.0, 0.0, 0.0]
+
+
 @pytest.mark.parametrize("top_k", [4, 5, 50, 10**9, 2**62])
 def test_a_top_k_of_the_vocabulary_or_more_changes_nothing(top_k: int) -> None:
     logits = tensor(1.0, 2.0, -3.0, 0.0)
@@ -66,7 +76,9 @@ def test_a_top_k_of_the_vocabulary_or_more_changes_nothing(top_k: int) -> None:
 
 
 def test_ties_at_the_kth_logit_all_stay() -> None:
-    assert probabilities(tensor(1.0, 0.0, 1.0, 1.0), Sampling(1.0, 2)).tolist() == pytest.approx([1 / 3, 0, 1 / 3, 1 / 3])
+    assert probabilities(tensor(1.0, 0.0, 1.0, 1.0), Sampling(1.0, 2)).tolist() == pytest.approx(
+        [1 / 3, 0, 1 / 3, 1 / 3]
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
