@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ def test_an_id_outside_the_vocabulary_is_refused_by_its_value(token: int, opt: E
     "prompt",
     [
         [1.0], [1, 2.5], [None], [[1], [2.0]], [[1], None], [[1], 3], [3, "w1", None], None, 5, 2.5, object(),
-        torch.tensor([[1, 2], [3, 4]]), torch.tensor([1.0, 2.0]), np.ones((40, 3)),
+        torch.tensor([1.0, 2.0]), np.ones((40, 3)), b"w1", {1: 2},
     ],
     ids=lambda prompt: f"{type(prompt).__name__} {str(prompt)[:12]!r}",
 )  # fmt: skip
@@ -217,6 +218,31 @@ def test_a_prompt_that_is_neither_text_nor_whole_numbers_is_refused_in_one_line(
 @pytest.mark.parametrize("prompt", [(5, 9), np.array([5, 9]), torch.tensor([5, 9]), range(5, 10, 4)], ids=repr)
 def test_ids_may_come_in_any_sequence_of_whole_numbers(prompt: Any, opt: Engine) -> None:
     assert opt.generate(prompt, method="as").tokens == opt.generate([5, 9], method="as").tokens
+
+
+def test_the_rows_of_a_matrix_are_prompts(opt: Engine) -> None:
+    answers = opt.generate(torch.tensor([[5, 9], [7, 3]]), method="as")
+    assert [answer.tokens for answer in answers] == [opt.generate(row, method="as").tokens for row in ([5, 9], [7, 3])]
+
+
+def test_a_model_that_overflows_is_an_error_and_no_text(opt: Engine) -> None:
+    class Overflowing(Toy):
+        def forward(self, *args: Any, **options: Any) -> torch.Tensor:
+            return super().forward(*args, **options) * torch.nan
+
+    target = Overflowing(toy(8).table)
+    for temperature in (0.0, 1.0):
+        assert "not numbers" in refusal(Engine(target, toy(8)), [1], temperature=temperature)
+
+
+def test_a_slow_reader_does_not_slow_the_stream_s_own_clock() -> None:
+    pieces = []
+    for piece in pair().stream([1, 2], method="as", max_new_tokens=4):
+        time.sleep(0.05)
+        pieces.append(piece)
+    last = pieces[-1].generation
+    assert last is not None
+    assert last.decode_ns < 0.1e9
 
 
 def test_a_prompt_longer_than_the_context_is_refused_for_the_model_that_it_is_too_long_for() -> None:

@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("options", "models", "tasks"),
     ("decoding", "builtin"),
     ("drafters", "verifiers"),
-    ("methods",),
+    ("inputs", "methods"),
     ("engine",),
     ("bench",),
     ("analysis",),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from operator import index
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Literal, overload
@@ -15,11 +14,12 @@ from draftwise.builtin import draft_directory, target_directory
 from draftwise.decoding.loop import Commit, decode, prefill, start
 from draftwise.decoding.types import Drafter, Round, Sampling
 from draftwise.errors import DraftwiseError
+from draftwise.inputs import Prompt, read_ids, read_settings, split_prompts
 from draftwise.methods import find_method, make_drafter
 from draftwise.models.loading import load_model
 from draftwise.models.protocol import CausalLM
 from draftwise.models.tokenizer import Tokenizer, load_tokenizer, vocabulary_differences
-from draftwise.options import DecodingOptions, from_keywords
+from draftwise.options import DecodingOptions
 
 FinishReason = Literal["eos", "length", "stop"]
 
@@ -63,9 +63,6 @@ class Piece:
     generation: Generation | None = None
 
 
-Prompt = str | Sequence[int]
-
-
 @dataclass(slots=True)
 class _Answer:
     """A row while it is being decoded."""
@@ -76,13 +73,12 @@ class _Answer:
 
 @dataclass(slots=True)
 class _Run:
-    """One call: its rounds, and the clock at its start, at the first round's start and end, and at the last's end."""
+    """One call: its rounds, and the nanoseconds that its parts took."""
 
     rounds: Iterator[list[Commit | None]]
-    began: int
-    filled: int
-    first: int = 0
-    ended: int = 0
+    prefill_ns: int
+    first_round_ns: int = 0
+    decode_ns: int = 0
 
 
 class Engine:
@@ -147,11 +143,7 @@ class Engine:
         """
         if not ids:
             raise DraftwiseError("the prompt is empty; give at least one token")
-        for token in ids:
-            if not 0 <= token < self.target.vocab_size:
-                raise DraftwiseError(
-                    f"token id {token} is outside the vocabulary; ids run from 0 to {self.target.vocab_size - 1}"
-                )
+        self._check_ids(ids, "token id")
         models = {"target": self.target}
         if find_method(method).needs_draft and self.draft is not None:
             models["draft"] = self.draft
@@ -193,9 +185,8 @@ class Engine:
         Raises:
             DraftwiseError: an unknown method or option, a value out of range, or a prompt that can't be decoded.
         """
-        single = isinstance(prompt, str) or not any(isinstance(item, str | Sequence) for item in prompt)
-        prompts: list[Any] = [prompt] if single else list(prompt)
-        settings, seeds = self._settings(options, seed, len(prompts))
+        prompts, single = split_prompts(prompt)
+        settings, seeds = read_settings(options, seed, len(prompts))
         rows = [self._ids(item, method, settings) for item in prompts]
         run = self._start(rows, method, settings, seeds)
         answers = [_Answer() for _ in rows]
@@ -209,7 +200,7 @@ class Engine:
 
     def stream(self, prompt: Prompt, *, method: str = "sps", seed: int = 0, **options: Any) -> Iterator[Piece]:
         """Decode one prompt and yield a piece as each round ends; arguments and errors as for ``generate``."""
-        settings, seeds = self._settings(options, seed, 1)
+        settings, seeds = read_settings(options, seed, 1)
         run = self._start([self._ids(prompt, method, settings)], method, settings, seeds)
         return self._pieces(run, settings)
 
@@ -226,6 +217,13 @@ class Engine:
             piece = Piece(added, new.tokens, new.round)
             yield replace(piece, generation=self._finish(answer, run, settings)) if new.done else piece
 
+    def _check_ids(self, ids: Sequence[int], what: str) -> None:
+        for token in ids:
+            if not 0 <= token < self.target.vocab_size:
+                raise DraftwiseError(
+                    f"{what} {token} is outside the vocabulary; ids run from 0 to {self.target.vocab_size - 1}"
+                )
+
     def _text(self) -> Tokenizer:
         if self.tokenizer is None:
             raise DraftwiseError("no tokenizer.json lies beside the target's weights; give the prompt as token ids")
@@ -234,28 +232,14 @@ class Engine:
     def _ids(self, prompt: Prompt, method: str, settings: DecodingOptions) -> list[int]:
         if isinstance(prompt, str) and not prompt:
             raise DraftwiseError("the prompt is empty; give at least one character")
-        try:
-            ids = self.encode(prompt) if isinstance(prompt, str) else [index(token) for token in prompt]
-        except TypeError:
-            raise DraftwiseError(f"token ids must be whole numbers, not {prompt!r}") from None
+        ids = self.encode(prompt) if isinstance(prompt, str) else read_ids(prompt)
         self.check_prompt(ids, method, settings)
         return ids
-
-    @staticmethod
-    def _settings(options: dict[str, Any], seed: int | Sequence[int], count: int) -> tuple[DecodingOptions, list[int]]:
-        if "stop_token_ids" in options:
-            options["stop_token_ids"] = tuple(options["stop_token_ids"])
-        seeds = [seed] * count if isinstance(seed, int) else list(seed)
-        if len(seeds) != count:
-            raise DraftwiseError(f"{len(seeds)} seeds were given for {count} prompts; give one, or one for each")
-        checked = [from_keywords(DecodingOptions, {**options, "seed": item}) for item in seeds]
-        if not checked:
-            raise DraftwiseError("the list of prompts is empty; give at least one")
-        return checked[0], seeds
 
     def _start(self, rows: list[list[int]], method: str, settings: DecodingOptions, seeds: list[int]) -> _Run:
         row = find_method(method)
         device = self.target.device
+        self._check_ids(settings.stop_token_ids, "stop_token_ids: token id")
         ends = settings.stop_token_ids + (() if settings.ignore_eos else self.target.eos_token_ids)
         stops = torch.tensor(ends, dtype=torch.int64, device=device)
         drafter: Drafter = make_drafter(row, self.draft, settings, stops)
@@ -266,26 +250,27 @@ class Engine:
                 seeds,
                 Sampling(settings.temperature, settings.top_k, settings.top_p),
                 max_new_tokens=settings.max_new_tokens,
-                slack=drafter.most + 1,
+                slack=min(drafter.most, settings.max_new_tokens - 1) + 1,
                 device=device,
             )
             cache = prefill(self.target, context)
             drafter.prefill(context)
         rounds = decode(self.target, cache, drafter, row.verifier(settings), context, stops)
-        run = _Run(rounds, began, self._clock())
+        run = _Run(rounds, self._clock() - began)
         run.rounds = self._timed(rounds, run)
         return run
 
     def _timed(self, rounds: Iterator[list[Commit | None]], run: _Run) -> Iterator[list[Commit | None]]:
+        """The rounds, with their own time added up: a streaming caller's time between them isn't theirs."""
         while True:
+            began = perf_counter_ns()
             with torch.inference_mode():
                 commits = next(rounds, None)
             if commits is None:
                 return
-            if not run.first:
-                run.first = self._clock()
-            if all(new is None or new.done for new in commits):
-                run.ended = self._clock()
+            over = all(new is None or new.done for new in commits)
+            run.decode_ns += (self._clock() if over else perf_counter_ns()) - began
+            run.first_round_ns = run.first_round_ns or run.decode_ns
             yield commits
 
     def _clock(self) -> int:
@@ -305,9 +290,9 @@ class Engine:
             tokens=tuple(answer.tokens),
             finish_reason=reason,
             rounds=tuple(answer.rounds),
-            prefill_ns=run.filled - run.began,
-            ttft_ns=run.first - run.began,
-            decode_ns=run.ended - run.filled,
+            prefill_ns=run.prefill_ns,
+            ttft_ns=run.prefill_ns + run.first_round_ns,
+            decode_ns=run.decode_ns,
         )
 
 

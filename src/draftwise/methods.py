@@ -71,13 +71,13 @@ METHODS: dict[str, Method] = {
 }
 
 
-def find_method(name: str) -> Method:
+def find_method(name: object) -> Method:
     """The table's row of that name.
 
     Raises:
         DraftwiseError: listing the known names.
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise unknown_name("method", name, METHODS)
     return METHODS[name]
 

@@ -11,6 +11,7 @@ import pytest
 from fakes import METHODS, MS, PASS, FakeEngine, prompts
 
 from draftwise.bench import BenchSettings
+from draftwise.bench.interrupt import StoppedEarlyError
 from draftwise.bench.records import read_end, read_records, read_run
 from draftwise.bench.runner import RunResult, run_bench
 from draftwise.errors import DraftwiseError
@@ -134,7 +135,7 @@ def test_a_signal_during_the_warm_up_leaves_a_run_without_samples(
 
 
 def test_a_signal_before_that_leaves_nothing(engine: FakeEngine, settings: BenchSettings, tmp_path: Path) -> None:
-    with pytest.raises(DraftwiseError, match="SIGTERM before the first sample"):
+    with pytest.raises(StoppedEarlyError, match="SIGTERM before the first sample"):
         run(engine, settings, tmp_path / "run", progress=lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     assert not (tmp_path / "run").exists()
 

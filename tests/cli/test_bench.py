@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from harness import Outcome, Pair, Run
 
+from draftwise.bench.interrupt import StopRequest
 from draftwise.bench.records import read_records
 from draftwise.cli import progress as progress_module
 from draftwise.cli.progress import clock, shown_progress
@@ -101,6 +102,16 @@ def test_a_stopped_run_is_valid_shorter_and_says_so(pair: Pair, tmp_path: Path, 
     assert summary["complete"] is False
     assert summary["samples"] == len(read_records(tmp_path / "run")) > 0
     assert "Overall Result:" in out
+
+
+def test_a_run_stopped_before_its_first_sample_leaves_nothing_and_exits_as_stopped(
+    run: Run, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "signal", "SIGINT") or self)
+    outcome = run("bench", "--target", pair.target, "--draft", pair.draft, "--output", tmp_path / "run", "--limit", 1)
+    assert (outcome.code, outcome.out) == (130, "")
+    assert "stopped by SIGINT before the first sample" in outcome.err
+    assert not (tmp_path / "run").exists()
 
 
 def test_progress_off_a_terminal_is_a_line_now_and_then(

@@ -10,6 +10,15 @@ from typing import Any, Self
 from draftwise.errors import DraftwiseError
 
 
+class StoppedEarlyError(DraftwiseError):
+    """A run was stopped before it had anything to keep."""
+
+    def __init__(self, signal_name: str) -> None:
+        """Keep the name of the signal, such as "SIGINT"."""
+        super().__init__(f"stopped by {signal_name} before the first sample; no run was written")
+        self.signal = signal_name
+
+
 class StopRequest:
     """While it is entered, the first SIGINT or SIGTERM only sets ``signal``; a second one acts as it always did."""
 
@@ -38,10 +47,10 @@ class StopRequest:
         """End at once, where nothing has been measured or written yet.
 
         Raises:
-            DraftwiseError: a stop was requested.
+            StoppedEarlyError: a stop was requested.
         """
-        if self.requested:
-            raise DraftwiseError(f"stopped by {self.signal} before the first sample; no run was written")
+        if self.signal is not None:
+            raise StoppedEarlyError(self.signal)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number).name

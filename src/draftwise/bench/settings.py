@@ -46,7 +46,7 @@ class BenchSettings:
     warmups: int = option(1, "Untimed answers of each method at each length of prompt before timing.", whole(1))
     dtype: str = option("float32", "The weights' type: float32, bfloat16, float16 or float64.", _text)
     device: str = option("cpu", "Where the models run: cpu, cuda or cuda:N.", _text)
-    threads: int | None = option(None, "CPU threads; torch's own choice if left out.", _or_none(whole(1)))
+    threads: int | None = option(None, "CPU threads; torch's own choice if left out.", _or_none(whole(1, 1024)))
     output: str | None = option(None, "Directory of the run; runs/<UTC time> if left out.", _or_none(_text))
     decoding: DecodingOptions = DecodingOptions()
 

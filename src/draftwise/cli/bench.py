@@ -33,18 +33,28 @@ def command(**values: Any) -> None:
     load_suite(settings.suite, settings.subtasks, settings.limit)
 
     from draftwise.analysis.summary import summarize, write_summary
+    from draftwise.bench.interrupt import StoppedEarlyError
     from draftwise.bench.runner import run_bench
     from draftwise.engine import Engine
 
     engine = Engine.load(settings.target, settings.draft, dtype=settings.dtype, device=settings.device)
-    with shown_progress() as progress:
-        result = run_bench(engine, settings, directory, progress=progress)
+    try:
+        with shown_progress() as progress:
+            result = run_bench(engine, settings, directory, progress=progress)
+    except StoppedEarlyError as stopped:
+        click.echo(f"draftwise: {stopped}", err=True)
+        sys.exit(_exit_code(stopped.signal))
     summary = summarize(result.records, result.prompts, settings, result.environment)
     write_summary(directory, summary)
     _report(summary)
     click.echo(_closing(result), err=True)
     if result.stopped_by is not None:
-        sys.exit(128 + signal.Signals[result.stopped_by])
+        sys.exit(_exit_code(result.stopped_by))
+
+
+def _exit_code(signal_name: str) -> int:
+    """A stopped run exits as a program that the signal ended would."""
+    return 128 + signal.Signals[signal_name]
 
 
 def _report(summary: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from draftwise.decoding.types import Context, Draft, Drafter, Round, Sampling, Verdict, Verifier
+from draftwise.errors import DraftwiseError
 from draftwise.models.protocol import Cache, CausalLM
 
 
@@ -73,6 +74,9 @@ def decode(
 
     Yields:
         For each round what it added to each row; None for a row that was done before.
+
+    Raises:
+        DraftwiseError: the target's logits are not numbers.
     """
     going = [True] * context.ids.shape[0]
     while any(going):
@@ -83,8 +87,14 @@ def decode(
         logits = target.forward(block, context.lengths - 1, cache, span=context.longest + width - 1, keep=width)
         verdict = verifier.judge(context, draft, logits)
         commits = commit(context, draft, verdict, stops)
-        yield [new if alive else None for alive, new in zip(going, commits, strict=True)]
+        yielded = [new if alive else None for alive, new in zip(going, commits, strict=True)]
         going = [not new.done for new in commits]
+        # A NaN in the cache makes every later logit one, so the last round's tell of all.
+        if not any(going) and logits.isnan().any():
+            raise DraftwiseError(
+                f"the target's logits are not numbers; {target.dtype} may be too narrow for this model"
+            )
+        yield yielded
 
 
 def commit(context: Context, draft: Draft, verdict: Verdict, stops: Tensor) -> list[Commit]:

@@ -24,16 +24,18 @@ def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     Returns:
         [..., V], rows that sum to 1.
     """
-    # Relative to the largest: a tiny temperature then divides 0 and negatives only and can't make inf - inf.
-    temperature = max(sampling.temperature, torch.finfo(logits.dtype).tiny)
-    logits = (logits - logits.amax(-1, keepdim=True)) / temperature
     if 0 < sampling.top_k < logits.shape[-1]:
         kth = logits.topk(sampling.top_k, dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < kth, -torch.inf)
+    # Relative to the largest: a tiny temperature then divides 0 and negatives only and can't make inf - inf.
+    limits = torch.finfo(logits.dtype)
+    temperature = min(max(sampling.temperature, limits.tiny), limits.max)
+    logits = (logits - logits.amax(-1, keepdim=True)) / temperature
     p = logits.softmax(-1)
     if sampling.top_p < 1.0:
         ordered, order = p.sort(dim=-1, descending=True, stable=True)
         beyond = ordered.cumsum(-1) - ordered >= sampling.top_p
+        beyond[..., 0] = False  # top_p may round to 0
         p = p.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), 0.0)
         p = p / p.sum(-1, keepdim=True)
     return p
