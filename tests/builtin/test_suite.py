@@ -2,6 +2,7 @@ import json
 from collections import Counter
 
 import pytest
+
 from draftwise.builtin import suite, world
 
 

@@ -1,9 +1,10 @@
 import random
 
 import pytest
+from tokenizers import Tokenizer
+
 from draftwise.builtin import target_directory, world
 from draftwise.builtin.tokenizer import BOS, EOS, PAD, train_tokenizer
-from tokenizers import Tokenizer
 
 LONG = {"summarization", "rag", "law analytics"}
 

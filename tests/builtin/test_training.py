@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+
 from draftwise.builtin import measure, world
 from draftwise.builtin.batches import Line, encode, grouped, pad
 from draftwise.builtin.recipe import RECIPES, Phase, Recipe, Shape
@@ -53,9 +54,10 @@ def test_another_seed_trains_another_model(tokenizer):
 
 
 def test_a_saved_model_loads_in_bfloat16_with_the_right_special_ids(tokenizer, tmp_path):
+    from transformers import OPTForCausalLM
+
     from draftwise.builtin.train import save
     from draftwise.builtin.trainer import new_model
-    from transformers import OPTForCausalLM
 
     model = new_model(TOY, tokenizer.get_vocab_size())
     save(model, tokenizer, tmp_path)

@@ -2,6 +2,7 @@ import random
 from itertools import product
 
 import pytest
+
 from draftwise.builtin import world
 from draftwise.builtin.world import facts, rag, sums
 from draftwise.builtin.world.base import split_of

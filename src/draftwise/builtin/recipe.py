@@ -66,7 +66,8 @@ class Recipe:
     groups: int = 3  # batches of like length a worker and step
     workers: int = 2  # processes of one thread
     matrix_rate: float = 0.02  # Muon
-    rate: float = 3e-3  # AdamW, for embeddings, norms and biases
+    rate: float = 2.5e-3  # AdamW, for words' embeddings, norms and biases
+    position_rate: float = 1e-4  # AdamW
     warm_up: int = 60
     prompt_weight: float = 0.1
     clip: float = 1.0
@@ -81,19 +82,14 @@ class Recipe:
 
 
 _EARLY = {
-    "multi-turn": 1.0, "translation": 1.5, "summarization": 0.5, "qa": 2.0, "math_reasoning": 2.5, "rag-easy": 4.0,
-    "law analytics": 0.3, "law-easy": 1.5, "grammar correction": 1.0, "equations": 1.5,
-}  # fmt: skip
-_MIDDLE = {
-    "multi-turn": 1.0, "translation": 1.5, "summarization": 0.7, "qa": 3.0, "math_reasoning": 2.0, "rag": 0.3,
-    "rag-easy": 2.5, "recall": 3.5, "law analytics": 0.5, "law-easy": 1.0, "grammar correction": 1.0,
-    "equations": 1.5,
+    "multi-turn": 1.0, "translation": 1.5, "summarization": 0.5, "qa": 3.0, "math_reasoning": 2.0, "rag-easy": 2.0,
+    "recall": 1.5, "law analytics": 0.3, "law-easy": 1.0, "grammar correction": 1.0, "equations": 1.5,
 }  # fmt: skip
 _LATE = {
     "multi-turn": 1.0, "translation": 1.5, "summarization": 1.0, "qa": 3.0, "math_reasoning": 2.5, "rag": 2.0,
-    "rag-easy": 0.5, "recall": 0.5, "law analytics": 1.5, "grammar correction": 1.5, "equations": 0.5,
+    "rag-easy": 0.5, "recall": 0.3, "law analytics": 1.5, "grammar correction": 1.5, "equations": 0.7,
 }  # fmt: skip
 
-TARGET = Recipe(Shape(256, 4, 1024, 8), (Phase(300, _EARLY), Phase(700, _MIDDLE), Phase(2000, _LATE)), steps=2000, decay=700, seed=3)
+TARGET = Recipe(Shape(256, 4, 1024, 8), (Phase(200, _EARLY), Phase(1200, _LATE)), steps=1200, decay=400, seed=3)
 DRAFT = Recipe(Shape(128, 2, 512, 2), (Phase(1000, _LATE),), steps=1000, decay=700, seed=5)
 RECIPES = {"target": TARGET, "draft": DRAFT}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from draftwise.builtin import workers
 from draftwise.builtin.batches import Batch, draw_lines, grouped
 from draftwise.builtin.recipe import Recipe
+from draftwise.builtin.start import prepare
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,13 @@ class Optimizers:
         hidden = [p.ndim == 2 and "embed" not in name and "lm_head" not in name for name, p in named]
         self.matrices = [p for p, is_matrix in zip(self.masters, hidden, strict=True) if is_matrix]
         rest = [p for p, is_matrix in zip(self.masters, hidden, strict=True) if not is_matrix]
+        at = next(i for i, (name, _) in enumerate(named) if "embed_positions" in name)
+        rest = [p for p in rest if p is not self.masters[at]]
         muon = torch.optim.Muon(workers.owned(self.matrices), lr=recipe.matrix_rate, momentum=0.95, weight_decay=0.01)
         adam = torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.9, 0.95), weight_decay=0.0)
-        self.optims: tuple[torch.optim.Optimizer, ...] = (muon, adam)
-        self.rates, self.clip = (recipe.matrix_rate, recipe.rate), recipe.clip
+        slow = torch.optim.AdamW([self.masters[at]], lr=recipe.position_rate, betas=(0.9, 0.95), weight_decay=0.0)
+        self.optims: tuple[torch.optim.Optimizer, ...] = (muon, adam, slow)
+        self.rates, self.clip = (recipe.matrix_rate, recipe.rate, recipe.position_rate), recipe.clip
 
     def step(self, scale: float) -> None:
         """Average and clip the model's gradients, update with the learning rates scaled, and clear the gradients."""
@@ -91,29 +95,12 @@ def train(model: nn.Module, tokenizer: Tokenizer, recipe: Recipe, rank: int = 0)
         yield Progress(step, loss, tokens)
 
 
-_POSITION_SCALE = 0.028  # about the norm of a word's embedding at the start
-_LONGEST_WAVE = 1000.0  # positions
-
-
-def _sinusoids(positions: int, width: int) -> Tensor:
-    """Return waves from 6 to 6,000 positions long: [positions, width] (Vaswani et al. 2017, section 3.5, rescaled)."""
-    rates = _LONGEST_WAVE ** -(torch.arange(width // 2) / (width // 2))
-    angles = torch.arange(positions).unsqueeze(1) * rates
-    return _POSITION_SCALE * torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
 def new_model(recipe: Recipe, vocabulary: int) -> Any:
-    """Build an untrained bfloat16 model from the recipe's seed.
-
-    Its learned positions begin as sinusoids: looking a fixed number of tokens back is then one linear map for every
-    position, and looking values up in a passage is learnt at all positions at once.
-    """
+    """Build an untrained bfloat16 model from the recipe's seed, see `start.py`."""
     from transformers import OPTForCausalLM
 
     torch.manual_seed(recipe.seed)
     model = OPTForCausalLM(recipe.shape.config(vocabulary))
-    positions = model.model.decoder.embed_positions.weight
-    with torch.no_grad():
-        positions.copy_(_sinusoids(*positions.shape))
+    prepare(model)
     model.set_attn_implementation("eager")  # on a CPU its backward pass is faster than that of sdpa
     return model.bfloat16()

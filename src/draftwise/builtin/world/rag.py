@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 
-from draftwise.builtin.world.base import Draw, Sample, Split, article, draw_until
+from draftwise.builtin.world.base import Draw, Sample, Split, draw_until
 from draftwise.builtin.world.lexicon import (
     COLOURS,
     FIRST_NAMES,
@@ -19,7 +19,7 @@ from draftwise.builtin.world.lexicon import (
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "home town": TOWNS,
     "favourite colour": COLOURS,
-    "pet": tuple(map(article, PETS)),
+    "favourite animal": PETS,
     "trade": TRADES,
     "instrument": INSTRUMENTS,
     "birth month": MONTHS,
