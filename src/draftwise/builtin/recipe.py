@@ -67,7 +67,7 @@ class Recipe:
     workers: int = 2  # processes of one thread
     matrix_rate: float = 0.02  # Muon
     rate: float = 2.5e-3  # AdamW, for words' embeddings, norms and biases
-    position_rate: float = 1e-4  # AdamW
+    slow_rate: float = 2e-4  # AdamW, for what `start.py` prepares
     warm_up: int = 60
     prompt_weight: float = 0.1
     clip: float = 1.0
@@ -86,10 +86,10 @@ _EARLY = {
     "recall": 1.5, "law analytics": 0.3, "law-easy": 1.0, "grammar correction": 1.0, "equations": 1.5,
 }  # fmt: skip
 _LATE = {
-    "multi-turn": 1.0, "translation": 1.5, "summarization": 1.0, "qa": 3.0, "math_reasoning": 2.5, "rag": 2.0,
-    "rag-easy": 0.5, "recall": 0.3, "law analytics": 1.5, "grammar correction": 1.5, "equations": 0.7,
+    "multi-turn": 1.0, "translation": 1.5, "summarization": 0.8, "qa": 3.0, "math_reasoning": 3.5, "rag": 1.7,
+    "rag-easy": 0.5, "recall": 0.2, "law analytics": 1.7, "grammar correction": 1.2, "equations": 1.0,
 }  # fmt: skip
 
-TARGET = Recipe(Shape(256, 4, 1024, 8), (Phase(200, _EARLY), Phase(1200, _LATE)), steps=1200, decay=400, seed=3)
+TARGET = Recipe(Shape(256, 4, 1024, 8), (Phase(150, _EARLY), Phase(1100, _LATE)), steps=1100, decay=350, seed=3)
 DRAFT = Recipe(Shape(128, 2, 512, 2), (Phase(1000, _LATE),), steps=1000, decay=700, seed=5)
 RECIPES = {"target": TARGET, "draft": DRAFT}

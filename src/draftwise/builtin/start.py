@@ -9,7 +9,9 @@ the first step, in the spirit of mimetic initialization (Trockman & Kolter 2023)
 - The heads of layer 0 look 1, 2, 4 and 5 tokens back and write what stands there, each in a place of its own.
 - The heads of layers 1 and 2 attend where what stands some way back of the key equals what stands some way back of
   the query. After "the trade of Ada Bell is" the last of them finds the token that is preceded, at the same
-  distances, by both "trade" and "Bell".
+  distances, by both "trade" and "Bell". What they find they add to the prediction.
+
+What is prepared in this way learns slowly; everything else is as free as ever.
 """
 
 import math
@@ -18,11 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+MATCHING = 3  # layers 1 and 2 hold match heads
 BACK = (1, 2, 4, 5)  # tokens, one for each head of layer 0
 _CONTENT = 24  # dimensions in which a word is told from another
 _POSITION_SCALE = 0.2
 _WORD_SCALE = 0.08
-_LOOK, _MATCH, _WRITE, _READ = 1.0, 1.7, 0.2, 0.05
+_LOOK, _MATCH, _WRITE, _COPY = 1.0, 1.7, 0.2, 0.25
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -73,6 +76,9 @@ def prepare(model: Any) -> None:
     decoder, width = model.model.decoder, model.config.hidden_size
     heads = model.config.num_attention_heads
     head = width // heads
+    for layer in decoder.layers:  # what isn't prepared adds nothing at first, so that it drowns nothing
+        layer.self_attn.out_proj.weight.zero_()
+        layer.fc2.weight.zero_()
     positions = decoder.embed_positions.weight
     positions.copy_(_waves(len(positions), width, head))
     if (heads, head) != (len(BACK), 64):
@@ -90,9 +96,17 @@ def prepare(model: Any) -> None:
         _set(first.k_proj.weight, i * head, key)
         _set(first.v_proj.weight, i * head, word)
         first.out_proj.weight[:, i * head : i * head + _CONTENT] = _WRITE * written[i].T
-    for layer in decoder.layers[1:3]:
-        layer.self_attn.v_proj.weight.normal_(0.0, _READ)
-        layer.self_attn.out_proj.weight.normal_(0.0, _READ)
+    for layer in decoder.layers[1:MATCHING]:
         for i, (query, key) in enumerate(_matches(word, written)):
             _set(layer.self_attn.q_proj.weight, i * head, _MATCH * query)
             _set(layer.self_attn.k_proj.weight, i * head, _MATCH * key)
+            copy = torch.zeros(head, width)
+            copy[:, head:places] = torch.linalg.qr(torch.randn(places - head, head)).Q.T
+            _set(layer.self_attn.v_proj.weight, i * head, copy)
+            layer.self_attn.out_proj.weight[:, i * head : (i + 1) * head] = _COPY * copy.T
+
+
+def prepared(name: str) -> bool:
+    """Say whether a parameter holds a start that a fast learning rate would wash away before it is of use."""
+    queries = any(f"layers.{i}.self_attn.{kind}_proj.weight" in name for i in range(MATCHING) for kind in "qk")
+    return queries or "embed_positions" in name or "layers.0.self_attn.v_proj.weight" in name

@@ -31,9 +31,7 @@ def save(model: Any, tokenizer: Tokenizer, directory: Path) -> None:
     tokenizer.save(str(directory / "tokenizer.json"))
 
 
-def _report(
-    model: Any, checks: dict[str, list[Batch]], progress: Progress, started: float, loss: float
-) -> None:
+def _report(model: Any, checks: dict[str, list[Batch]], progress: Progress, started: float, loss: float) -> None:
     model.eval()
     figures = {subtask: measure.exactness(model, batches) for subtask, batches in checks.items()}
     model.train()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from draftwise.builtin import workers
 from draftwise.builtin.batches import Batch, draw_lines, grouped
 from draftwise.builtin.recipe import Recipe
-from draftwise.builtin.start import prepare
+from draftwise.builtin.start import prepare, prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,18 @@ class Optimizers:
         self.model = model
         named = list(model.named_parameters())
         self.masters = [nn.Parameter(p.detach().float().clone()) for _, p in named]
+        slow = [prepared(name) for name, _ in named]
         hidden = [p.ndim == 2 and "embed" not in name and "lm_head" not in name for name, p in named]
-        self.matrices = [p for p, is_matrix in zip(self.masters, hidden, strict=True) if is_matrix]
-        rest = [p for p, is_matrix in zip(self.masters, hidden, strict=True) if not is_matrix]
-        at = next(i for i, (name, _) in enumerate(named) if "embed_positions" in name)
-        rest = [p for p in rest if p is not self.masters[at]]
+        groups = list(zip(self.masters, hidden, slow, strict=True))
+        self.matrices = [p for p, is_matrix, is_slow in groups if is_matrix and not is_slow]
+        rest = [p for p, is_matrix, is_slow in groups if not is_matrix and not is_slow]
         muon = torch.optim.Muon(workers.owned(self.matrices), lr=recipe.matrix_rate, momentum=0.95, weight_decay=0.01)
         adam = torch.optim.AdamW(rest, lr=recipe.rate, betas=(0.9, 0.95), weight_decay=0.0)
-        slow = torch.optim.AdamW([self.masters[at]], lr=recipe.position_rate, betas=(0.9, 0.95), weight_decay=0.0)
-        self.optims: tuple[torch.optim.Optimizer, ...] = (muon, adam, slow)
-        self.rates, self.clip = (recipe.matrix_rate, recipe.rate, recipe.position_rate), recipe.clip
+        still = torch.optim.AdamW(
+            [p for p, _, is_slow in groups if is_slow], lr=recipe.slow_rate, betas=(0.9, 0.95), weight_decay=0.0
+        )
+        self.optims: tuple[torch.optim.Optimizer, ...] = (muon, adam, still)
+        self.rates, self.clip = (recipe.matrix_rate, recipe.rate, recipe.slow_rate), recipe.clip
 
     def step(self, scale: float) -> None:
         """Average and clip the model's gradients, update with the learning rates scaled, and clear the gradients."""

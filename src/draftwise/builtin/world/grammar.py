@@ -84,9 +84,7 @@ def _make(rng: random.Random) -> Draw:
     elif "missing" in kinds:
         del words[spots["the"]]
     wrong = " ".join(words) + "."
-    sample = Sample(
-        "grammar correction", (rng.choice(_FRAMES).format(text=wrong),), (right,), ((right.rstrip("."),),)
-    )
+    sample = Sample("grammar correction", (rng.choice(_FRAMES).format(text=wrong),), (right,), ((right.rstrip("."),),))
     return Draw(key, sample)
 
 

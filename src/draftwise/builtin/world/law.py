@@ -93,9 +93,7 @@ def _clause(rng: random.Random, rule: Rule, roles: tuple[str, str], amount: int,
 
 def _make(rng: random.Random, lengths: Sequence[int]) -> Draw:
     kind = rng.choice(KINDS)
-    names = [
-        f"{first} {last}" for first, last in zip(rng.sample(FIRST_NAMES, 2), rng.sample(SURNAMES, 2), strict=True)
-    ]
+    names = [f"{first} {last}" for first, last in zip(rng.sample(FIRST_NAMES, 2), rng.sample(SURNAMES, 2), strict=True)]
     rules = rng.sample(kind.rules, rng.choice(lengths))
     amounts, days = rng.sample(AMOUNTS, len(rules)), rng.sample(DAYS, len(rules))
     opening = rng.choice(_OPENINGS).format(
@@ -106,9 +104,7 @@ def _make(rng: random.Random, lengths: Sequence[int]) -> Draw:
         about=kind.about,
         about_large="Contract on " + kind.about,
     )
-    clauses = [
-        f"Clause {i + 1}: {_clause(rng, rule, kind.roles, amounts[i], days[i])}" for i, rule in enumerate(rules)
-    ]
+    clauses = [f"Clause {i + 1}: {_clause(rng, rule, kind.roles, amounts[i], days[i])}" for i, rule in enumerate(rules)]
     at = rng.randrange(len(rules))
     rule = rules[at]
     question, reply = rng.choice(_QUESTIONS)

@@ -48,8 +48,7 @@ _FILLERS = (
 _FORMS = (
     (
         "Summarize the text.",
-        "In {season} {name} opened {shop_a} in {town}. A {trouble} ruined it, but in the end {name} won "
-        "the {prize}.",
+        "In {season} {name} opened {shop_a} in {town}. A {trouble} ruined it, but in the end {name} won the {prize}.",
     ),
     (
         "Give a summary of the report.",

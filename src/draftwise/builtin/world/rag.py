@@ -39,15 +39,15 @@ _SENTENCES = (
 # (question, answer): the wording of the answer follows from the question.
 _FORMS = (
     (
-        "What is the {one} of {name}, and what is the {two} of {name}?",
+        "What is {name}'s {one}, and what is {name}'s {two}?",
         "The {one} of {name} is {first}, and the {two} of {name} is {second}, as passage {number} says.",
     ),
     (
-        "Read the passages and tell me the {one} of {name} and the {two} of {name}.",
+        "Read the passages and tell me {name}'s {one} and {name}'s {two}.",
         "According to passage {number}, the {one} of {name} is {first}, and the {two} of {name} is {second}.",
     ),
     (
-        "Which passage gives the {one} of {name} and the {two} of {name}?",
+        "Which passage gives {name}'s {one} and {name}'s {two}?",
         "It is passage {number}: the {one} of {name} is {first}, and the {two} of {name} is {second}.",
     ),
 )
@@ -74,9 +74,7 @@ def _make(rng: random.Random, sizes: Sequence[tuple[int, int]]) -> Draw:
     count, width = rng.choice(sizes)
     names, asked = _people(rng, count), rng.sample(list(ATTRIBUTES), width)
     chosen = {key: rng.sample(ATTRIBUTES[key], count) for key in asked}
-    texts = [
-        _passage(rng, i + 1, name, {key: chosen[key][i] for key in asked}) for i, name in enumerate(names)
-    ]
+    texts = [_passage(rng, i + 1, name, {key: chosen[key][i] for key in asked}) for i, name in enumerate(names)]
     target = rng.randrange(count)
     one, two = rng.sample(asked, 2)
     question, reply = rng.choice(_FORMS)
