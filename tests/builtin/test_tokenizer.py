@@ -14,7 +14,7 @@ def tokenizer():
     return Tokenizer.from_file(str(target_directory() / "tokenizer.json"))
 
 
-def samples(subtask, split, count=150):
+def samples(subtask, split, count=60):
     rng = random.Random(4)
     return [world.sample(subtask, split, rng) for _ in range(count)]
 

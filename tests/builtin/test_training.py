@@ -37,7 +37,7 @@ def losses(recipe, tokenizer):
 @pytest.mark.parametrize("toy", [TOY, dataclasses.replace(TOY, shape=Shape(16, 2, 32, 1), seed=2)])
 def test_a_toy_pair_learns(tokenizer, toy):
     _, curve = losses(toy, tokenizer)
-    assert sum(curve[-5:]) < 0.6 * sum(curve[:5])
+    assert sum(curve[-5:]) < 0.75 * sum(curve[:5])
 
 
 def test_training_is_reproduced_by_its_seed(tokenizer):
