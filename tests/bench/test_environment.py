@@ -5,9 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from fakes import FakeEngine, prompts
 
-from draftwise.bench import BenchSettings
+from draftwise.bench import BenchSettings, bandwidth
 from draftwise.bench.bandwidth import read_bandwidth
 from draftwise.bench.environment import code_revision, describe_environment, directory_hashes
 from draftwise.bench.records import to_json
@@ -54,3 +55,18 @@ def test_the_revision_says_whether_files_differ(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [1, 4096, 1 << 22])
 def test_memory_is_read_at_a_plausible_speed(size: int) -> None:
     assert 1e6 < read_bandwidth(size, seconds=0.01) < 1e13
+
+
+def test_a_busy_neighbour_does_not_make_memory_look_slower_than_one_thread_finds_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With all threads every read waits for the slowest; alone, one thread still reads at its own speed."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    waits = {1: 1_000_000, 2: 50_000_000}
+    monkeypatch.setattr(bandwidth, "_fastest", lambda read, device, seconds: waits[torch.get_num_threads()])
+    try:
+        assert bandwidth.read_bandwidth(1 << 20) == pytest.approx(2 * (1 << 20) / 1e-3)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

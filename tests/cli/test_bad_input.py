@@ -37,7 +37,7 @@ DECODING: list[tuple[str, str, object, str]] = [
 BENCH: list[tuple[str, str, str, object, str]] = [
     ("--limit", "0", "limit", 0, "at least 1"),
     ("--repeats", "0", "repeats", 0, "at least 1"),
-    ("--threads", "0", "threads", 0, "at least 1"),
+    ("--threads", "0", "threads", 0, "from 1 to 1024"),
     ("--methods", "", "methods", (), "at least one"),
     ("--methods", "as,sps,magic", "methods", ("as", "sps", "magic"), "as, sps, bild"),
     ("--subtasks", "qa,poetry", "subtasks", ("qa", "poetry"), "math_reasoning, rag, law analytics"),
