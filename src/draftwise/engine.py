@@ -70,6 +70,11 @@ class _Answer:
     tokens: list[int] = field(default_factory=list)
     rounds: list[Round] = field(default_factory=list)
 
+    def add(self, new: Commit) -> None:
+        """Take in what a round added."""
+        self.tokens += new.tokens
+        self.rounds.append(new.round)
+
 
 @dataclass(slots=True)
 class _Run:
@@ -193,8 +198,7 @@ class Engine:
         for commits in run.rounds:
             for answer, new in zip(answers, commits, strict=True):
                 if new is not None:
-                    answer.tokens += new.tokens
-                    answer.rounds.append(new.round)
+                    answer.add(new)
         generations = [self._finish(answer, run, settings) for answer in answers]
         return generations[0] if single else generations
 
@@ -208,8 +212,7 @@ class Engine:
         answer, shown = _Answer(), ""
         for (new,) in run.rounds:
             assert new is not None
-            answer.tokens += new.tokens
-            answer.rounds.append(new.round)
+            answer.add(new)
             text = self.decode(answer.tokens)
             # A character may be cut at the round's end; it is held back until its last byte is there.
             whole = text if new.done else text.rstrip("\ufffd")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-BASELINE = "as"
+from draftwise.bench.inputs import BASELINE
+
+__all__ = ["BASELINE", "counted", "lossless", "title"]
 
 
 def title(summary: dict[str, Any], method: str) -> str:

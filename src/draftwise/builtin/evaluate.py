@@ -18,7 +18,8 @@ from tokenizers import Tokenizer
 from draftwise import builtin
 from draftwise.builtin import world
 from draftwise.builtin.batches import Line, pad
-from draftwise.builtin.greedy import agreement, greedy
+from draftwise.builtin.greedy import greedy
+from draftwise.builtin.measure import exactness
 from draftwise.builtin.tokenizer import EOS
 from draftwise.tasks.scoring import score
 
@@ -96,7 +97,7 @@ def measure(target: Any, draft: Any, tokenizer: Tokenizer, samples: Sequence[wor
         target_cut=mean(answers, CUT),
         draft=mean(guesses, FULL),
         draft_cut=mean(guesses, CUT),
-        agreement=agreement(draft, pad(lines)),
+        agreement=exactness(draft, [pad(lines)]).tokens,
     )
 
 

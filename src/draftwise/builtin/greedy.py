@@ -1,11 +1,10 @@
-"""Greedy answers and agreement with `transformers` models: a plain, slow loop that needs nothing of the engine."""
+"""Greedy answers of `transformers` models: a plain, slow loop that needs nothing of the engine."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from draftwise.builtin.batches import Batch
 from draftwise.builtin.tokenizer import EOS, PAD
 
 
@@ -28,11 +27,3 @@ def greedy(model: Any, prompts: Sequence[list[int]], limit: int) -> list[list[in
 
 def _until_eos(row: list[int]) -> list[int]:
     return row[: row.index(EOS) + 1] if EOS in row else row
-
-
-@torch.inference_mode()
-def agreement(draft: Any, batch: Batch) -> float:
-    """Return the share of weighted positions at which the draft's argmax is the token that stands there."""
-    logits = draft(input_ids=batch.ids[:, :-1], use_cache=False).logits  # [B, T-1, V]
-    wanted = batch.weights[:, 1:] > 0
-    return float(((logits.argmax(-1) == batch.ids[:, 1:]) & wanted).sum() / wanted.sum())

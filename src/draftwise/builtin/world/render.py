@@ -1,6 +1,8 @@
-"""The text form of a prompt: one function, used in training, evaluation and the suite."""
+"""The text form of a prompt in training and evaluation: the one that the bench gives to a conversation."""
 
 from collections.abc import Sequence
+
+from draftwise.tasks import history
 
 
 def render(turns: Sequence[str], answers: Sequence[str] = ()) -> str:
@@ -14,5 +16,4 @@ def render(turns: Sequence[str], answers: Sequence[str] = ()) -> str:
     """
     if len(answers) >= len(turns):
         raise ValueError(f"{len(turns)} turns leave nothing to answer after {len(answers)} answers")
-    history = [f"{turn} {answer.strip()}" for turn, answer in zip(turns, answers, strict=False)]
-    return "\n".join([*history, turns[len(answers)]])
+    return history(turns[: len(answers) + 1], [" " + answer.strip() for answer in answers])
