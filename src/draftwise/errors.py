@@ -9,6 +9,10 @@ class DraftwiseError(ValueError):
     """Input that draftwise can't work with. Its text is one line meant for a person."""
 
 
+class UnsupportedError(DraftwiseError):
+    """A sound model with a switch that our own forward pass lacks; the adapter over transformers may know it."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> DraftwiseError:
     """An error for a name that isn't in a table, listing the names that are."""
     return DraftwiseError(f"unknown {kind} {name!r}; choose from: {', '.join(known)}")

@@ -101,6 +101,7 @@ class DecodingOptions:
     max_new_tokens: int = option(30, "The most new tokens an answer may have.", whole(1))
     ignore_eos: bool = option(False, "Go on to the length limit, past the end-of-text token.", _flag)
     stop_token_ids: tuple[int, ...] = option((), "A token id that ends the answer.", _ids)
+    prefill_chunk: int = option(512, "Prompt tokens a pass while the caches are filled.", whole(1))
     seed: int = option(0, "Seed of the random numbers.", whole(0, 2**63 - 1))
 
     def __post_init__(self) -> None:

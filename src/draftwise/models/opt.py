@@ -133,6 +133,9 @@ class OptModel:
     because a masked entry still takes part in a product, with weight 0.
     """
 
+    implementation = "own"
+    start_token_id: int | None = None
+
     def __init__(self, config: OptConfig, weights: Checkpoint, eos_token_ids: tuple[int, ...]) -> None:
         """Read the weights, tensor by tensor, to the checkpoint's dtype and device."""
         self.config = config

@@ -7,7 +7,8 @@ until it is overwritten.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeGuard
 
 import torch
 from torch import Tensor
@@ -18,6 +19,14 @@ Cache = Any
 
 class CausalLM(Protocol):
     """A causal language model with a static, rewindable key-value cache."""
+
+    @property
+    def implementation(self) -> str:
+        """Whose forward pass runs: "own" or "transformers"."""
+
+    @property
+    def start_token_id(self) -> int | None:
+        """What an encoder-decoder's text begins with; None for a decoder-only model, whose text is the prompt's."""
 
     @property
     def vocab_size(self) -> int:
@@ -49,6 +58,9 @@ class CausalLM(Protocol):
     def forward(self, tokens: Tensor, starts: Tensor, cache: Cache, *, span: int, keep: int) -> Tensor:
         """One pass over T tokens a row, written into the cache at positions ``starts`` to ``starts`` + T - 1.
 
+        A row that is finished or paused may stand anywhere, also beyond the capacity or ``max_positions``: its logits
+        mean nothing then, and it disturbs no other row.
+
         Args:
             tokens: ids, [B, T], int64.
             starts: the position of each row's first token, [B], int64; entries before it must have been written.
@@ -59,3 +71,19 @@ class CausalLM(Protocol):
         Returns:
             Logits of the last ``keep`` positions, [B, keep, V], float32.
         """
+
+
+class EncoderDecoderLM(CausalLM, Protocol):
+    """A model whose encoder reads the prompt; its decoder then writes a text that begins with ``start_token_id``."""
+
+    @property
+    def max_source_tokens(self) -> int:
+        """The longest prompt in tokens that the encoder reads."""
+
+    def read_sources(self, sources: Sequence[Sequence[int]], cache: Cache) -> None:
+        """Encode each row's prompt into a cache from ``new_cache``, where the decoder's passes find it."""
+
+
+def is_encoder_decoder(model: CausalLM) -> TypeGuard[EncoderDecoderLM]:
+    """Whether the prompt goes to an encoder."""
+    return model.start_token_id is not None
