@@ -10,7 +10,7 @@ from synthetic import ENVIRONMENT, questions, record, settings, timed
 from draftwise.analysis.summary import summarize, summarize_run, write_summary
 from draftwise.bench.records import RunWriter, write_end
 from draftwise.errors import DraftwiseError
-from draftwise.tasks import SUITES, Prompt, suite_sha256
+from draftwise.tasks import SUITES, Prompt, shipped, suite_sha256
 
 KEYS = {
     "tokens_per_second",
@@ -184,7 +184,7 @@ def test_a_run_on_the_disk_is_summarized_and_the_summary_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts, records = questions(5), timed({"as": 1, "sps": 2}, 5, 3, 0)
-    monkeypatch.setitem(SUITES, "builtin", lambda: prompts)
+    monkeypatch.setitem(SUITES, "builtin", shipped(lambda: prompts))
     environment = ENVIRONMENT | {"sha256": {"suite": suite_sha256(prompts)}}
     with RunWriter(tmp_path, {"settings": settings().to_record(), "environment": environment}) as writer:
         for item in records:
@@ -195,6 +195,6 @@ def test_a_run_on_the_disk_is_summarized_and_the_summary_written(
     ended = summarize_run(tmp_path)
     assert ended["overall"]["as"]["bandwidth_share"] == pytest.approx(killed["overall"]["as"]["bandwidth_share"] / 2)
     assert json.loads(write_summary(tmp_path, ended).read_text()) == ended
-    monkeypatch.setitem(SUITES, "builtin", lambda: questions(6))
+    monkeypatch.setitem(SUITES, "builtin", shipped(lambda: questions(6)))
     with pytest.raises(DraftwiseError, match="another version of the suite 'builtin'"):
         summarize_run(tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 
 from draftwise.errors import DraftwiseError
 from draftwise.options import DecodingOptions
-from draftwise.tasks import SUITES, Prompt
+from draftwise.tasks import SUITES, Prompt, shipped
 
 METHODS = ("as", "sps", "bild")
 MS = 1_000_000
@@ -28,7 +28,7 @@ def prompts() -> list[Prompt]:
 
 
 def add_suite() -> None:
-    SUITES["small"] = prompts
+    SUITES["small"] = shipped(prompts)
 
 
 @dataclass

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from draftwise.errors import DraftwiseError
-from draftwise.tasks import METRICS, SUBTASKS, score
+from draftwise.tasks import METRICS, SUBTASKS, metric_of, score
 
 LONG = "the harbour of Orvel was closed by a storm on Monday"
 
@@ -81,6 +80,6 @@ def test_grammar_is_right_or_wrong() -> None:
     assert score("grammar correction", " she goes home.", "She goes home.") == 0.0
 
 
-def test_unknown_subtask_lists_the_known() -> None:
-    with pytest.raises(DraftwiseError, match="'poetry'.*multi-turn.*grammar correction"):
-        score("poetry", "a", "b")
+def test_any_other_subtask_is_scored_by_the_words_of_the_answer() -> None:
+    assert metric_of("poetry") == "token F1"
+    assert score("poetry", " the capital", "the capital Orvel town", ("nowhere",)) == pytest.approx(2 / 3)

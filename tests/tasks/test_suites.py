@@ -5,15 +5,14 @@ import json
 import pytest
 
 from draftwise.errors import DraftwiseError
-from draftwise.tasks import SUBTASKS, SUITES, Prompt, history, load_suite, suite_sha256
-from draftwise.tasks.suites import parse_prompts
+from draftwise.tasks import SUBTASKS, SUITES, Prompt, history, load_suite, parse_prompts, shipped, suite_sha256
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = [Prompt(f"qa-{n}", "qa", (f"Question {n}?",), (f"Answer {n}",)) for n in range(3)]
     prompts += [Prompt(f"mt-{n}", "multi-turn", ("Hello", "And then?")) for n in range(2)]
-    monkeypatch.setitem(SUITES, "small", lambda: prompts)
+    monkeypatch.setitem(SUITES, "small", shipped(lambda: prompts))
 
 
 def line(**changes: object) -> str:
@@ -46,7 +45,7 @@ def test_a_line_becomes_a_prompt() -> None:
     [
         ("{torn", "here, line 1 is not a prompt"),
         (json.dumps({"id": "a", "subtask": "qa"}), "turns"),
-        (line(subtask="poetry"), "'poetry'.*multi-turn"),
+        (line(subtask=""), "name must be one line"),
         (line(turns=[]), "'a' has no turn"),
         (line(references=["x", "y"]), "2 references for 1 turns"),
         (f"{line()}\n{line()}", "'a' more than once"),
@@ -59,18 +58,18 @@ def test_a_line_that_is_no_prompt_is_named(text: str, words: str) -> None:
 
 @pytest.mark.usefixtures("small")
 def test_a_suite_comes_in_the_order_of_the_subtasks_and_is_cut_by_the_limit() -> None:
-    assert [prompt.id for prompt in load_suite("small")] == ["mt-0", "mt-1", "qa-0", "qa-1", "qa-2"]
-    assert [prompt.id for prompt in load_suite("small", limit=1)] == ["mt-0", "qa-0"]
-    assert [prompt.id for prompt in load_suite("small", ["qa"], 2)] == ["qa-0", "qa-1"]
+    assert [prompt.id for prompt in load_suite("small").prompts] == ["mt-0", "mt-1", "qa-0", "qa-1", "qa-2"]
+    assert [prompt.id for prompt in load_suite("small", limit=1).prompts] == ["mt-0", "qa-0"]
+    assert [prompt.id for prompt in load_suite("small", ["qa"], 2).prompts] == ["qa-0", "qa-1"]
 
 
 @pytest.mark.usefixtures("small")
 def test_unknown_names_list_the_known() -> None:
     with pytest.raises(DraftwiseError, match="suite 'nothing'.*builtin"):
         load_suite("nothing")
-    with pytest.raises(DraftwiseError, match="subtask 'poetry'.*law analytics"):
+    with pytest.raises(DraftwiseError, match="'small' 'poetry'.*multi-turn, qa"):
         load_suite("small", ["poetry"])
-    with pytest.raises(DraftwiseError, match="no prompts for: rag"):
+    with pytest.raises(DraftwiseError, match="subtask of suite 'small' 'rag'.*multi-turn, qa"):
         load_suite("small", ["rag"])
 
 

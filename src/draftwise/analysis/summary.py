@@ -18,7 +18,7 @@ from draftwise.analysis.samples import Samples, by_method
 from draftwise.bench.records import SCHEMA, SUMMARY, Record, read_end, read_records, read_run, to_json
 from draftwise.bench.settings import BenchSettings
 from draftwise.errors import DraftwiseError
-from draftwise.tasks import SUBTASKS, Prompt, load_suite, score, suite_sha256
+from draftwise.tasks import Prompt, load_suite, score_answer, subtasks_of, suite_sha256
 
 
 def summarize(
@@ -29,7 +29,7 @@ def summarize(
     Raises:
         DraftwiseError: a rate is above what memory allows, so none is reported.
     """
-    present = [name for name in SUBTASKS if any(prompt.subtask == name for prompt in prompts)]
+    present = subtasks_of(prompts)
     planned = sum(len(prompt.turns) for prompt in prompts) * len(settings.methods) * settings.repeats
     limit = settings.decoding.max_new_tokens
     everything = by_method(records, settings.methods, limit)
@@ -65,7 +65,7 @@ def summarize_run(directory: str | Path) -> dict[str, Any]:
     path = Path(directory)
     header = read_run(path)
     settings = BenchSettings.from_record(header["settings"])
-    prompts = load_suite(settings.suite, settings.subtasks, settings.limit)
+    prompts = load_suite(settings.suite, settings.subtasks, settings.limit).prompts
     environment = header["environment"]
     if environment["sha256"]["suite"] != suite_sha256(prompts):
         raise DraftwiseError(f"{path} was measured on another version of the suite {settings.suite!r}")
@@ -88,10 +88,9 @@ def _scores(records: Iterable[Record], prompts: Iterable[Prompt]) -> dict[int, f
     known = {prompt.id: prompt for prompt in prompts}
     scores: dict[int, float] = {}
     for record in records:
-        prompt = known[record.prompt_id]
-        reference = prompt.reference(record.turn)
-        if reference is not None:
-            scores[record.order] = score(record.subtask, record.text.strip(), reference, prompt.fields_of(record.turn))
+        found = score_answer(known[record.prompt_id], record.turn, record.text.strip())
+        if found is not None:
+            scores[record.order] = found
     return scores
 
 

@@ -81,7 +81,7 @@ def run_bench(
         DraftwiseError: the directory or a prompt can't be used (nothing is written then), or the disk is full.
     """
     path = prepare_directory(directory)
-    prompts = load_suite(settings.suite, settings.subtasks, settings.limit)
+    prompts = load_suite(settings.suite, settings.subtasks, settings.limit).prompts
     with StopRequest() as stop, _threads(settings.threads):
         planned = len(tasks_of(prompts)) * len(settings.methods) * settings.repeats
         ticker = _Ticker(answers_needed(prompts) + planned, progress, stop)
@@ -104,7 +104,7 @@ def run_bench(
         environment["after"] = describe_end(engine)
         end = {"complete": len(records) == planned, "samples": len(records), "stopped_by": stop.signal}
         write_end(path, end | {"planned": planned, "environment": environment["after"]})
-    return RunResult(path, settings, tuple(prompts), environment, tuple(records), planned, stop.signal)
+    return RunResult(path, settings, prompts, environment, tuple(records), planned, stop.signal)
 
 
 @dataclass(frozen=True, slots=True)

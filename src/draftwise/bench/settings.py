@@ -8,7 +8,7 @@ from typing import Any
 
 from draftwise.errors import DraftwiseError, unknown_name
 from draftwise.options import Check, DecodingOptions, option, validate, whole
-from draftwise.tasks import SUBTASKS, SUITES
+from draftwise.tasks import SUBTASKS, SuiteSource, check_source
 
 
 def _text(value: Any) -> str | None:
@@ -57,7 +57,7 @@ class BenchSettings:
             DraftwiseError: naming the value, and for an unknown name those that are known.
         """
         validate(self)
-        _known("suite", (self.suite,), SUITES)
+        check_source(SuiteSource(self.suite))
         _known("subtask", self.subtasks, SUBTASKS)
         # The table of methods stands on torch; nobody waits for that who only asks for --help.
         from draftwise.methods import METHODS

@@ -30,7 +30,7 @@ def _list_suites(chosen: str | None) -> None:
 
     width = max(map(len, SUBTASKS))
     for name in [chosen] if chosen else SUITES:
-        counts = Counter(prompt.subtask for prompt in load_suite(name))
+        counts = Counter(prompt.subtask for prompt in load_suite(name).prompts)
         click.echo(f"suite {name}: {sum(counts.values())} prompts")
         click.echo(f"  {'subtask':<{width}}  prompts  metric")
         for subtask in SUBTASKS:
@@ -40,7 +40,7 @@ def _list_suites(chosen: str | None) -> None:
 def _show_prompt(suite: str, subtask: str, index: int) -> None:
     from draftwise.tasks import load_suite
 
-    prompts = load_suite(suite, [subtask])
+    prompts = load_suite(suite, [subtask]).prompts
     if not 0 <= index < len(prompts):
         raise DraftwiseError(f"--index must be from 0 to {len(prompts) - 1} in {subtask!r}, not {index}")
     prompt = prompts[index]

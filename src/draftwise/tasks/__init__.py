@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
-from draftwise.tasks.scoring import METRICS, score
-from draftwise.tasks.suites import SUBTASKS, SUITES, Prompt, history, load_suite, suite_sha256
+from draftwise.tasks.prompts import (
+    SUBTASKS,
+    Prompt,
+    Suite,
+    history,
+    parse_prompts,
+    prompts_to_lines,
+    subtasks_of,
+    suite_sha256,
+)
+from draftwise.tasks.scoring import METRICS, metric_of, score, score_answer
+from draftwise.tasks.suites import SUITES, SuiteSource, check_source, load_suite, shipped
 
-__all__ = ["METRICS", "SUBTASKS", "SUITES", "Prompt", "history", "load_suite", "score", "suite_sha256"]
+__all__ = [
+    "METRICS",
+    "SUBTASKS",
+    "SUITES",
+    "Prompt",
+    "Suite",
+    "SuiteSource",
+    "check_source",
+    "history",
+    "load_suite",
+    "metric_of",
+    "parse_prompts",
+    "prompts_to_lines",
+    "score",
+    "score_answer",
+    "shipped",
+    "subtasks_of",
+    "suite_sha256",
+]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from draftwise.errors import unknown_name
+from draftwise.tasks.prompts import Prompt
 
 METRICS: dict[str, str] = {
     "multi-turn": "fields",
@@ -25,21 +25,28 @@ METRICS: dict[str, str] = {
     "law analytics": "fields",
     "grammar correction": "exact match",
 }
-"""The metric of each subtask; "fields" is token F1 where a prompt names no fields."""
+"""The metric of each subtask; "fields" is token F1 where a prompt names no fields, as it is for any other subtask."""
 
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?")
 
 
-def score(subtask: str, answer: str, reference: str, fields: Sequence[str] = ()) -> float:
-    """The quality of an answer, from 0 (wrong) to 1 (right), by the metric of its subtask.
+def metric_of(subtask: str) -> str:
+    """The name of the metric by which answers of a subtask are scored."""
+    return METRICS.get(subtask, "token F1")
 
-    Raises:
-        DraftwiseError: for an unknown subtask, listing the known.
-    """
-    if subtask not in METRICS:
-        raise unknown_name("subtask", subtask, METRICS)
-    metric = METRICS[subtask]
+
+def score_answer(prompt: Prompt, turn: int, answer: str) -> float | None:
+    """The quality of an answer to a turn: the best against its right answers, None where none is known."""
+    fields = prompt.fields_of(turn)
+    return max((score(prompt.subtask, answer, right, fields) for right in prompt.answers(turn)), default=None)
+
+
+def score(subtask: str, answer: str, reference: str, fields: Sequence[str] = ()) -> float:
+    """The quality of an answer, from 0 (wrong) to 1 (right), by the metric of its subtask."""
+    metric = metric_of(subtask)
+    if metric == "token F1":
+        return token_f1(answer, reference)
     if metric == "fields":
         return field_recall(answer, fields) if fields else token_f1(answer, reference)
     if metric == "rouge-l":

@@ -1,64 +1,53 @@
-"""Prompts and the suites that hold them: a suite is a row of ``SUITES``, a loader is a function without arguments."""
+"""The suites of prompts: a row of ``SUITES`` for each, and the one door through which they are loaded."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 from draftwise.errors import DraftwiseError, unknown_name
-
-SUBTASKS = (
-    "multi-turn",
-    "translation",
-    "summarization",
-    "qa",
-    "math_reasoning",
-    "rag",
-    "law analytics",
-    "grammar correction",
-)
+from draftwise.tasks.prompts import Prompt, Suite, parse_prompts, subtasks_of
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """One conversation to be answered: one turn, or several that each build on the answers before.
+class SuiteSource:
+    """Where prompts come from.
 
     Attributes:
-        id: unique in its suite.
-        subtask: one of ``SUBTASKS``.
-        turns: what the user says, in order.
-        references: the right answer to each turn; empty where the suite has none.
-        fields: for each turn the words that a right answer must hold; empty where the suite has none.
+        name: a key of ``SUITES``; if left out, "file" where there is data and "builtin" where there is none.
+        data: a file of the user's, for the suites that need one.
+        prompt_field: for a data set of the Hub: the column that holds the prompt, or a template with columns in braces.
+        reference_field: for a data set of the Hub: the column that holds the right answer.
+        skip_bad_lines: pass over lines of the user's file that are no prompt, rather than refuse the file.
     """
 
-    id: str
-    subtask: str
-    turns: tuple[str, ...]
-    references: tuple[str, ...] = ()
-    fields: tuple[tuple[str, ...], ...] = ()
+    name: str = ""
+    data: str | None = None
+    prompt_field: str | None = None
+    reference_field: str | None = None
+    skip_bad_lines: bool = False
 
     def __post_init__(self) -> None:
-        """Check that the subtask is known and that references and fields belong to the turns."""
-        if self.subtask not in SUBTASKS:
-            raise unknown_name("subtask", self.subtask, SUBTASKS)
-        if not self.turns:
-            raise DraftwiseError(f"prompt {self.id!r} has no turn")
-        for name, values in (("references", self.references), ("fields", self.fields)):
-            if values and len(values) != len(self.turns):
-                raise DraftwiseError(f"prompt {self.id!r} has {len(values)} {name} for {len(self.turns)} turns")
+        """Settle the name."""
+        if not self.name:
+            object.__setattr__(self, "name", "builtin" if self.data is None else "file")
 
-    def reference(self, turn: int) -> str | None:
-        """The right answer to a turn, or None where there is none."""
-        return self.references[turn] if self.references else None
 
-    def fields_of(self, turn: int) -> tuple[str, ...]:
-        """The words that a right answer to a turn must hold."""
-        return self.fields[turn] if self.fields else ()
+@dataclass(frozen=True, slots=True)
+class SuiteEntry:
+    """A row of ``SUITES``.
+
+    Attributes:
+        load: reads the suite; told the most prompts of a subtask that are of use, it need not read more.
+    """
+
+    load: Callable[[SuiteSource, int | None], Suite]
+
+
+def shipped(read: Callable[[], Sequence[Prompt]]) -> SuiteEntry:
+    """The row of a suite that needs nothing but its name."""
+    return SuiteEntry(lambda source, limit: Suite(tuple(read())))
 
 
 def _builtin() -> list[Prompt]:
@@ -72,81 +61,40 @@ def _builtin() -> list[Prompt]:
     return parse_prompts(text.splitlines(), "the builtin suite")
 
 
-SUITES: dict[str, Callable[[], list[Prompt]]] = {"builtin": _builtin}
+SUITES: dict[str, SuiteEntry] = {"builtin": shipped(_builtin)}
 
 
-def parse_prompts(lines: Iterable[str], origin: str) -> list[Prompt]:
-    """Read prompts from JSON lines with the keys ``id``, ``subtask``, ``turns``, ``references`` and ``fields``.
+def check_source(source: SuiteSource) -> None:
+    """Check a source's names without reading anything.
 
     Raises:
-        DraftwiseError: naming ``origin`` and the line that can't be read, or an id that stands twice.
+        DraftwiseError: for an unknown suite (listing the known), or one that lacks what it needs.
     """
-    prompts = [_parse(line, f"{origin}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
-    twice = [name for name, count in Counter(prompt.id for prompt in prompts).items() if count > 1]
-    if twice:
-        raise DraftwiseError(f"{origin} holds the prompt id {twice[0]!r} more than once")
-    return prompts
+    if source.name not in SUITES:
+        raise unknown_name("suite", source.name, SUITES)
 
 
-def _parse(line: str, where: str) -> Prompt:
-    try:
-        row: dict[str, Any] = json.loads(line)
-        return Prompt(
-            id=str(row["id"]),
-            subtask=row["subtask"],
-            turns=tuple(row["turns"]),
-            references=tuple(row.get("references") or ()),
-            fields=tuple(tuple(fields) for fields in row.get("fields") or ()),
-        )
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DraftwiseError(f"{where} is not a prompt: {error}") from None
-
-
-def load_suite(name: str, subtasks: Sequence[str] | None = None, limit: int | None = None) -> list[Prompt]:
-    """The prompts of a suite, subtask by subtask in the order of ``SUBTASKS``.
+def load_suite(source: SuiteSource | str, subtasks: Sequence[str] | None = None, limit: int | None = None) -> Suite:
+    """The prompts of a suite, subtask by subtask: those of ``SUBTASKS`` first, others in order of appearance.
 
     Args:
-        name: a key of ``SUITES``.
+        source: where they come from; a name alone is a suite that needs nothing else.
         subtasks: which subtasks to take; all of them if None or empty.
         limit: the most prompts a subtask; its first ones are taken.
 
     Raises:
-        DraftwiseError: for an unknown suite or subtask (listing the known), or where no prompt is left.
+        DraftwiseError: for an unknown suite (listing the known) or a subtask that isn't in it (listing those that
+            are), for data that can't be read, or where no prompt is left.
     """
-    if name not in SUITES:
-        raise unknown_name("suite", name, SUITES)
+    source = SuiteSource(source) if isinstance(source, str) else source
+    check_source(source)
+    loaded = SUITES[source.name].load(source, limit)
+    present = subtasks_of(loaded.prompts)
+    if not present:
+        raise DraftwiseError(f"suite {source.name!r} holds no prompt")
     for subtask in subtasks or ():
-        if subtask not in SUBTASKS:
-            raise unknown_name("subtask", subtask, SUBTASKS)
-    prompts = SUITES[name]()
-    wanted = [subtask for subtask in SUBTASKS if not subtasks or subtask in subtasks]
-    chosen = [
-        prompt for subtask in wanted for prompt in [prompt for prompt in prompts if prompt.subtask == subtask][:limit]
-    ]
-    if not chosen:
-        raise DraftwiseError(f"suite {name!r} has no prompts for: {', '.join(wanted)}")
-    return chosen
-
-
-def suite_sha256(prompts: Iterable[Prompt]) -> str:
-    """A hash of what the prompts say, so that two runs can be known to have met the same ones."""
-    digest = hashlib.sha256()
-    for prompt in prompts:
-        digest.update(json.dumps(asdict(prompt), ensure_ascii=False, sort_keys=True).encode() + b"\n")
-    return digest.hexdigest()
-
-
-def history(turns: Sequence[str], answers: Sequence[str]) -> str:
-    """The conversation so far as one text, ready for the next answer.
-
-    Args:
-        turns: what the user said, one more than there are answers.
-        answers: the raw continuations, which as a rule begin with a space; one is put in where they don't.
-    """
-    if len(turns) != len(answers) + 1:
-        raise ValueError(f"{len(turns)} turns need {len(turns) - 1} answers, not {len(answers)}")
-    lines = [
-        turn + (answer if answer.startswith(" ") else " " + answer)
-        for turn, answer in zip(turns, answers, strict=False)
-    ]
-    return "\n".join([*lines, turns[-1]])
+        if subtask not in present:
+            raise unknown_name(f"subtask of suite {source.name!r}", subtask, present)
+    wanted = [subtask for subtask in present if not subtasks or subtask in subtasks]
+    chosen = [[prompt for prompt in loaded.prompts if prompt.subtask == subtask][:limit] for subtask in wanted]
+    return Suite(tuple(prompt for prompts in chosen for prompt in prompts), loaded.skipped)
