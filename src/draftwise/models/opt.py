@@ -159,7 +159,8 @@ class OptModel:
             self._project_in = Matrix(weights.take("project_in.weight", hidden, narrow))
             self._project_out = Matrix(weights.take("project_out.weight", narrow, hidden))
         self._layers = [_read_layer(config, weights, f"layers.{i}.") for i in range(config.num_hidden_layers)]
-        weights.expect_none_left("layers.")
+        weights.ignore(r"(?!layers\.).*")
+        weights.expect_none_left()
         self._final_norm = None
         if config.do_layer_norm_before and not config._remove_final_layer_norm:
             self._final_norm = _read_norm(config, weights, "final_layer_norm")
