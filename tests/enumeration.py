@@ -77,7 +77,7 @@ def one_round(
     script = torch.tensor(ways)
     plain = start(
         [prompt] * len(ways), [0] * len(ways), sampling,
-        max_new_tokens=room, slack=guesser.most + 1, device=torch.device("cpu"),
+        max_new_tokens=room, slack=guesser.most + 1, chunk=512, device=torch.device("cpu"),
     )  # fmt: skip
     context = Scripted(**{item.name: getattr(plain, item.name) for item in fields(Context)})
     context.refused = script[:, drafted]

@@ -49,7 +49,7 @@ def p_value(
     with torch.inference_mode():
         context = start(
             [PROMPT] * draws, range(first_seed, first_seed + draws), sampling,
-            max_new_tokens=LENGTH, slack=drafter.most + 1, device=torch.device("cpu"),
+            max_new_tokens=LENGTH, slack=drafter.most + 1, chunk=512, device=torch.device("cpu"),
         )  # fmt: skip
         cache = prefill(TARGET, context)
         drafter.prefill(context)

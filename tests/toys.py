@@ -30,6 +30,8 @@ class Toy:
     table: Tensor  # [rows, V]
     eos_token_ids: tuple[int, ...] = ()
     max_positions: int = 64
+    implementation: str = "own"
+    start_token_id: int | None = None
     passes: list[int] = field(default_factory=list)  # T of each pass that gave logits
     capacities: list[int] = field(default_factory=list)
     device: torch.device = torch.device("cpu")

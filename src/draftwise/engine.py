@@ -2,65 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import torch
 
-from draftwise.builtin import draft_directory, target_directory
 from draftwise.decoding.loop import Commit, decode, prefill, start
 from draftwise.decoding.types import Drafter, Round, Sampling
 from draftwise.errors import DraftwiseError
+from draftwise.generation import FinishReason, Generation, Piece
 from draftwise.inputs import Prompt, read_ids, read_settings, split_prompts
 from draftwise.methods import find_method, make_drafter
-from draftwise.models.loading import load_model
-from draftwise.models.protocol import CausalLM
-from draftwise.models.tokenizer import Tokenizer, load_tokenizer, vocabulary_differences
+from draftwise.models.chat import ChatTemplate
+from draftwise.models.loading import ModelSpec
+from draftwise.models.protocol import CausalLM, is_encoder_decoder
+from draftwise.models.tokenizer import Tokenizer
+from draftwise.models.vocabulary import limit_vocabulary
 from draftwise.options import DecodingOptions
-
-FinishReason = Literal["eos", "length", "stop"]
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """One prompt's answer: new ids only, and how they came about.
-
-    Times are in nanoseconds and belong to the whole batch. ``prefill_ns`` fills both models' caches with the prompt
-    and emits nothing; ``decode_ns`` is all the rounds, which emit every new token; ``ttft_ns`` runs from the call to
-    the end of the first round.
-    """
-
-    text: str
-    tokens: tuple[int, ...]
-    finish_reason: FinishReason
-    rounds: tuple[Round, ...]
-    prefill_ns: int
-    ttft_ns: int
-    decode_ns: int
-
-    @property
-    def acceptance_length(self) -> float:
-        """New tokens per target pass; 1.0 for plain decoding."""
-        return len(self.tokens) / len(self.rounds)
-
-    @property
-    def acceptance_rate(self) -> float | None:
-        """Accepted tokens per drafted token, None where nothing was drafted."""
-        drafted = sum(item.drafted for item in self.rounds)
-        return sum(item.accepted for item in self.rounds) / drafted if drafted else None
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What one round added to a streamed answer; the last piece carries the whole generation."""
-
-    text: str
-    tokens: tuple[int, ...]
-    round: Round
-    generation: Generation | None = None
+from draftwise.pairs import BUILTIN, Pairing
 
 
 @dataclass(slots=True)
@@ -89,75 +51,137 @@ class _Run:
 class Engine:
     """A target model, perhaps a draft model, and their tokenizer."""
 
-    def __init__(self, target: CausalLM, draft: CausalLM | None = None, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(
+        self,
+        target: CausalLM,
+        draft: CausalLM | None = None,
+        tokenizer: Tokenizer | None = None,
+        chat_template: ChatTemplate | None = None,
+    ) -> None:
         """Use models that are loaded already; without a tokenizer only ids go in and out.
 
+        Ids that the tokenizer has no token for, with which tables are padded, are never emitted.
+
         Raises:
-            DraftwiseError: the two models' logits have different sizes.
+            DraftwiseError: the two models can't write the same ids, or only one is an encoder-decoder.
         """
-        if draft is not None and draft.vocab_size != target.vocab_size:
-            raise DraftwiseError(
-                f"the target has {target.vocab_size} vocabulary entries and the draft {draft.vocab_size}; "
-                "use two models that share one vocabulary"
-            )
+        if tokenizer is not None:
+            vocabulary = tokenizer.vocabulary()
+            target = limit_vocabulary(target, vocabulary)
+            draft = limit_vocabulary(draft, vocabulary) if draft is not None else None
+        if draft is not None:
+            _check_pair(target, draft)
         self.target = target
         self.draft = draft
         self.tokenizer = tokenizer
+        self.chat_template = chat_template
 
     @classmethod
     def load(
         cls,
-        target: str | Path = "builtin",
+        target: str | Path = BUILTIN,
         draft: str | Path | None = None,
         *,
         dtype: str = "float32",
         device: str = "cpu",
+        draft_dtype: str | None = None,
+        draft_device: str | None = None,
+        revision: str | None = None,
+        draft_revision: str | None = None,
+        implementation: str = "auto",
+        draft_implementation: str | None = None,
+        chat_template: str = "auto",
     ) -> Engine:
-        """Load models from Hugging Face-format directories, or the pair that ships with the package.
+        """Load models from Hugging Face-format directories or the Hub, or the pair that ships with the package.
 
         Args:
-            target: a directory, or "builtin" (which brings its own draft unless one is named).
-            draft: a directory, or "builtin", or None: then only method "as" runs.
+            target: a directory, a Hub id, or "builtin" (which brings its own draft unless one is named).
+            draft: the same, or None: then only method "as" runs.
             dtype: float32, bfloat16, float16 or float64.
             device: "cpu", "cuda" or "cuda:N".
+            draft_dtype: the target's where it is None.
+            draft_device: the target's where it is None.
+            revision: of a Hub id: a branch, tag or commit.
+            draft_revision: the draft's own.
+            implementation: whose forward pass runs: "own", "transformers", or "auto", which takes our own where it
+                knows the model.
+            draft_implementation: the target's where it is None.
+            chat_template: what ``encode_chat`` uses: "auto" for the tokenizer's own, "none", or a Jinja file's path.
 
         Raises:
-            DraftwiseError: a directory that can't be used, vocabularies that differ, an unknown dtype or device.
+            DraftwiseError: a model that can't be used, vocabularies that differ, an unknown dtype, device or
+                implementation.
         """
-        if draft is None and target == "builtin":
-            draft = "builtin"
-        target_path = target_directory() if target == "builtin" else Path(target)
-        draft_path = draft_directory() if draft == "builtin" else Path(draft) if draft is not None else None
-        loaded = load_model(target_path, dtype=dtype, device=device)
-        small = load_model(draft_path, dtype=dtype, device=device) if draft_path is not None else None
-        return cls(loaded, small, _shared_tokenizer(target_path, draft_path))
+        if draft is None and target == BUILTIN:
+            draft = BUILTIN
+        large = ModelSpec(str(target), revision, dtype, device, implementation)
+        small = ModelSpec(
+            str(draft),
+            draft_revision,
+            draft_dtype or dtype,
+            draft_device or device,
+            draft_implementation or implementation,
+        )
+        (engine,) = cls.load_all(Pairing.open(large, [small] if draft is not None else [], chat_template))
+        return engine
+
+    @classmethod
+    def load_all(cls, pairing: Pairing) -> list[Engine]:
+        """Load a target once and give an engine for each draft of the pairing, or one without a draft.
+
+        Raises:
+            DraftwiseError: weights that don't fit their config, or the machine.
+        """
+        target = pairing.target.load()
+        drafts = [draft.load() for draft in pairing.drafts] or [None]
+        return [cls(target, draft, pairing.tokenizer, pairing.chat_template) for draft in drafts]
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, with what the tokenizer puts in front."""
         return self._text().encode(text)
 
+    def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        """The ids of a conversation in the chat template's form, ready for the next answer.
+
+        Args:
+            messages: each with a "role" (system, user or assistant) and its "content".
+
+        Raises:
+            DraftwiseError: the model has no chat template, or the template can't render the messages.
+        """
+        if self.chat_template is None:
+            raise DraftwiseError("the target's tokenizer has no chat template; give one, or the prompt as plain text")
+        return self._text().encode(self.chat_template.render(messages), special_tokens=False)
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out; empty where no tokenizer is loaded."""
         return self.tokenizer.decode(ids) if self.tokenizer is not None else ""
+
+    def prompt_limit(self, options: DecodingOptions) -> int:
+        """The most prompt tokens that the target takes, new tokens allowed for; below 1 where they alone are too many.
+
+        A draft with a shorter context doesn't count: speculation pauses where it ends.
+        """
+        if not is_encoder_decoder(self.target):
+            return self.target.max_positions - options.max_new_tokens
+        return self.target.max_source_tokens if options.max_new_tokens < self.target.max_positions else 0
 
     def check_prompt(self, ids: Sequence[int], method: str, options: DecodingOptions) -> None:
         """Check that a prompt can be decoded.
 
         Raises:
-            DraftwiseError: it is empty, holds an id outside the vocabulary, or is too long for a model's context.
+            DraftwiseError: it is empty, holds an id outside the vocabulary, or is too long for the target's context.
         """
         if not ids:
             raise DraftwiseError("the prompt is empty; give at least one token")
         self._check_ids(ids, "token id")
-        models = {"target": self.target}
-        if find_method(method).needs_draft and self.draft is not None:
-            models["draft"] = self.draft
-        for role, model in models.items():
-            if len(ids) + options.max_new_tokens > model.max_positions:
-                raise DraftwiseError(
-                    f"the prompt has {len(ids)} tokens, with max_new_tokens {options.max_new_tokens} that is more than "
-                    f"the {role}'s context of {model.max_positions}; shorten the prompt or ask for fewer new tokens"
-                )
+        find_method(method)
+        if len(ids) > self.prompt_limit(options):
+            context = self.target.max_source_tokens if is_encoder_decoder(self.target) else self.target.max_positions
+            raise DraftwiseError(
+                f"the prompt has {len(ids)} tokens, with max_new_tokens {options.max_new_tokens} that is more than "
+                f"the target's context of {context}; shorten the prompt or ask for fewer new tokens"
+            )
 
     @overload
     def generate(self, prompt: str, *, method: str = ..., seed: int = ..., **options: Any) -> Generation: ...
@@ -229,7 +253,7 @@ class Engine:
 
     def _text(self) -> Tokenizer:
         if self.tokenizer is None:
-            raise DraftwiseError("no tokenizer.json lies beside the target's weights; give the prompt as token ids")
+            raise DraftwiseError("no tokenizer lies beside the target's weights; give the prompt as token ids")
         return self.tokenizer
 
     def _ids(self, prompt: Prompt, method: str, settings: DecodingOptions) -> list[int]:
@@ -254,7 +278,9 @@ class Engine:
                 Sampling(settings.temperature, settings.top_k, settings.top_p),
                 max_new_tokens=settings.max_new_tokens,
                 slack=min(drafter.most, settings.max_new_tokens - 1) + 1,
+                chunk=settings.prefill_chunk,
                 device=device,
+                start_token_id=self.target.start_token_id,
             )
             cache = prefill(self.target, context)
             drafter.prefill(context)
@@ -299,25 +325,18 @@ class Engine:
         )
 
 
-def _shared_tokenizer(target: Path, draft: Path | None) -> Tokenizer | None:
-    """The pair's tokenizer, None where neither directory has one.
-
-    Vocabularies are compared by content: two of one size and different meaning would write wrong text in silence.
-    """
-    directories = [target] if draft is None else [target, draft]
-    having = [directory for directory in directories if (directory / "tokenizer.json").exists()]
-    if not having:
-        return None
-    if len(having) < len(directories):
+def _check_pair(target: CausalLM, draft: CausalLM) -> None:
+    if draft.vocab_size != target.vocab_size:
         raise DraftwiseError(
-            f"only {str(having[0])!r} of the two model directories has a tokenizer.json, so their vocabularies can't "
-            "be compared; put the other's tokenizer.json beside its weights"
+            f"the target has {target.vocab_size} vocabulary entries and the draft {draft.vocab_size}; "
+            "use two models that share one vocabulary"
         )
-    tokenizers = [load_tokenizer(directory) for directory in directories]
-    differences = vocabulary_differences(tokenizers[0].vocabulary(), tokenizers[-1].vocabulary())
-    if differences:
+    if draft.start_token_id != target.start_token_id:
+        kinds = {None: "decoder-only"}
+        target_kind, draft_kind = (
+            kinds.get(model.start_token_id, f"encoder-decoder that starts with id {model.start_token_id}")
+            for model in (target, draft)
+        )
         raise DraftwiseError(
-            f"the vocabularies of {str(target)!r} and {str(draft)!r} differ ({'; '.join(differences)}); "
-            "use a draft that shares the target's tokenizer"
+            f"the target is {target_kind} and the draft {draft_kind}; use two models of one kind"
         )
-    return tokenizers[0]

@@ -36,7 +36,7 @@ def test_options_reach_the_engine(run: Run, pair: Pair, engine: Engine) -> None:
 
 def test_a_stop_id_ends_the_answer(run: Run, pair: Pair, engine: Engine) -> None:
     stop = engine.generate("Hello", method="as").tokens[4]
-    outcome = run("generate", "Hello", *pair.options, "--stop-id", 259, "--stop-id", stop)
+    outcome = run("generate", "Hello", *pair.options, "--stop-id", 255, "--stop-id", stop)
     assert "(stop)" in outcome.err
 
 

@@ -15,7 +15,7 @@ PROMPTS = [[5, 7, 2], [7], [1, 2, 3, 4, 5, 6], [3, 0]]
 
 
 def one_row(limit: int = 9) -> Context:
-    return start([[1, 2]], [0], Sampling(), max_new_tokens=limit, slack=6, device=CPU)
+    return start([[1, 2]], [0], Sampling(), max_new_tokens=limit, slack=6, chunk=512, device=CPU)
 
 
 def committed(tokens: list[int], accepted: int, following: int, stops: list[int], limit: int = 9) -> tuple:
@@ -59,7 +59,7 @@ def test_the_length_limit_cuts_the_block(limit: int) -> None:
 
 
 def test_a_finished_row_changes_no_more() -> None:
-    context = start([[1, 2], [3]], [0, 0], Sampling(), max_new_tokens=5, slack=6, device=CPU)
+    context = start([[1, 2], [3]], [0, 0], Sampling(), max_new_tokens=5, slack=6, chunk=512, device=CPU)
     context.done[0] = True
     draft = Draft(torch.tensor([[4, 4], [5, 5]]), torch.tensor([0, 2]), None)
     new = commit(context, draft, Verdict(torch.tensor([0, 2]), torch.tensor([6, 6])), NONE)
@@ -70,7 +70,7 @@ def test_a_finished_row_changes_no_more() -> None:
 
 def test_a_prefill_of_single_tokens_runs_no_pass() -> None:
     model = toy(8)
-    context = start([[3], [4]], [0, 0], Sampling(), max_new_tokens=5, slack=1, device=CPU)
+    context = start([[3], [4]], [0, 0], Sampling(), max_new_tokens=5, slack=1, chunk=512, device=CPU)
     prefill(model, context)
     assert model.passes == []
 

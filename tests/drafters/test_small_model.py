@@ -17,7 +17,7 @@ PROMPTS = [[5, 7, 2], [7], [1, 2, 3, 4, 5, 6], [3, 0]]
 
 def context_of(prompts: list[list[int]], sampling: Sampling = GREEDY, room: int = 8) -> Context:
     seeds = range(len(prompts))
-    return start(prompts, seeds, sampling, max_new_tokens=room + 1, slack=20, device=torch.device("cpu"))
+    return start(prompts, seeds, sampling, max_new_tokens=room + 1, slack=20, chunk=512, device=torch.device("cpu"))
 
 
 def alone(model: Toy, prompt: list[int], count: int) -> list[int]:

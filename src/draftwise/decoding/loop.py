@@ -10,7 +10,7 @@ from torch import Tensor
 
 from draftwise.decoding.types import Context, Draft, Drafter, Round, Sampling, Verdict, Verifier
 from draftwise.errors import DraftwiseError
-from draftwise.models.protocol import Cache, CausalLM
+from draftwise.models.protocol import Cache, CausalLM, is_encoder_decoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,18 @@ def start(
     *,
     max_new_tokens: int,
     slack: int,
+    chunk: int,
     device: torch.device,
+    start_token_id: int | None = None,
 ) -> Context:
-    """A context that holds the prompts, left-justified; ``slack`` places are for a draft beyond the limit."""
+    """A context that holds the prompts, left-justified; ``slack`` places are for a draft beyond the limit.
+
+    With a ``start_token_id`` the prompts are an encoder's, and the rows begin with that token alone.
+    """
+    sources = None
+    if start_token_id is not None:
+        sources = tuple(tuple(prompt) for prompt in prompts)
+        prompts = [[start_token_id]] * len(sources)
     longest = max(len(prompt) for prompt in prompts)
     ids = torch.zeros(len(prompts), longest + max_new_tokens + slack, dtype=torch.int64)
     for row, prompt in enumerate(prompts):
@@ -45,17 +54,31 @@ def start(
         seeds=torch.tensor(seeds, device=device),
         sampling=sampling,
         longest=longest,
+        chunk=chunk,
+        sources=sources,
     )
 
 
-def prefill(model: CausalLM, context: Context) -> Cache:
-    """A cache that holds each row's prompt but for its last token, which the first round feeds."""
-    batch, capacity = context.ids.shape
-    cache = model.new_cache(batch, capacity)
-    count = context.longest - 1
-    if count > 0:
-        starts = torch.zeros_like(context.lengths)
-        model.forward(context.ids[:, :count], starts, cache, span=count, keep=0)
+def prefill(model: CausalLM, context: Context, capacity: int | None = None) -> Cache:
+    """A cache that holds each row's prompt but for its last token, which the first round feeds.
+
+    It is filled chunk by chunk, which bounds the memory that a long prompt takes.
+
+    Args:
+        model: its context may end before the prompts do; it gets what fits.
+        context: the prompts.
+        capacity: positions of the cache; None for as many as the context holds.
+    """
+    batch, places = context.ids.shape
+    cache = model.new_cache(batch, places if capacity is None else capacity)
+    if is_encoder_decoder(model):
+        assert context.sources is not None, "an encoder-decoder's context begins with its start token"
+        model.read_sources(context.sources, cache)
+    count = min(context.longest - 1, model.max_positions)
+    for first in range(0, count, context.chunk):
+        tokens = context.ids[:, first : min(first + context.chunk, count)].to(model.device)
+        starts = torch.full((batch,), first, device=model.device)
+        model.forward(tokens, starts, cache, span=first + tokens.shape[1], keep=0)
     return cache
 
 

@@ -34,6 +34,8 @@ class Context:
     """The rows' tokens so far. Rows are ragged: each has its own length, and nothing beyond it has a meaning.
 
     ``longest`` is the greatest of ``lengths``, known to the host. ``fresh`` holds until the first round is committed.
+    ``chunk`` is the most prompt tokens that a pass fills a cache with. ``sources`` are the prompts of an
+    encoder-decoder, whose rows begin with its start token; None for other models.
     """
 
     ids: Tensor  # [B, N] int64, prompt and new tokens from the left
@@ -43,7 +45,9 @@ class Context:
     seeds: Tensor  # [B] int64
     sampling: Sampling
     longest: int
+    chunk: int
     fresh: bool = True
+    sources: tuple[tuple[int, ...], ...] | None = None
 
     def last(self, count: int) -> Tensor:
         """The last ``count`` tokens of each row, [B, count]."""

@@ -18,6 +18,9 @@ class SmallModelDrafter:
     A row's draft ends at ``most`` tokens, at a stop token, and, where ``fallback_threshold`` is given, before the first
     token whose distribution peaks below it (BiLD's fallback, Kim et al. 2023, section 3.2). That rule looks at the
     distribution before anything is drawn from it, never at the drawn token, so it doesn't bias what is kept.
+
+    A row that outgrows the model's context is drafted for no more: the target carries on alone. The model may lie on
+    another device than the target and its context.
     """
 
     def __init__(self, model: CausalLM, most: int, stops: Tensor, fallback_threshold: float | None = None) -> None:
@@ -30,12 +33,14 @@ class SmallModelDrafter:
 
     def prefill(self, context: Context) -> None:
         """Fill the cache with the prompts but for their last tokens."""
-        self.cache = prefill(self.model, context)
+        if int(context.lengths.min()) <= self.model.max_positions:
+            self.cache = prefill(self.model, context, min(context.ids.shape[1], self.model.max_positions))
 
     def propose(self, context: Context, room: Tensor) -> Draft:
         """Draft up to ``most`` tokens a row, as ``Drafter.propose`` says."""
         tokens: list[Tensor] = []
         distributions: list[Tensor] = []
+        room = self._room(context, room)
         going = room > 0
         lengths = torch.zeros_like(room)
         # After a full acceptance the cache lacks the draft's own last token. Feeding the last two tokens always is
@@ -43,7 +48,7 @@ class SmallModelDrafter:
         backlog = 1 if context.fresh else 2
         feed, starts = context.last(backlog), context.lengths - backlog
         for place in range(min(self.most, int(room.max()))):
-            logits = self.model.forward(feed, starts, self.cache, span=context.longest + place, keep=1)[:, 0]
+            logits = self._pass(feed, starts, context.longest + place)
             if self.fallback_threshold is not None:
                 going = going & self._sure(logits, self.fallback_threshold)
                 if not going.any():
@@ -58,6 +63,20 @@ class SmallModelDrafter:
         if not tokens:
             return Draft(context.ids[:, :0], lengths, None)
         return Draft(torch.stack(tokens, 1), lengths, torch.stack(distributions, 1) if distributions else None)
+
+    def _room(self, context: Context, room: Tensor) -> Tensor:
+        """How many of ``room`` [B] tokens the model's context leaves place for; the last one isn't fed to it."""
+        most = self.model.max_positions
+        if context.ids.shape[1] <= most:
+            return room
+        return torch.minimum(room, most + 1 - context.lengths).clamp(min=0)
+
+    def _pass(self, feed: Tensor, starts: Tensor, span: int) -> Tensor:
+        """Logits [B, V] after the last token of ``feed`` [B, T], on the context's device."""
+        place = self.model.device
+        span = min(span, self.model.max_positions)
+        logits = self.model.forward(feed.to(place), starts.to(place), self.cache, span=span, keep=1)
+        return logits[:, 0].to(feed.device)
 
     @staticmethod
     def _sure(logits: Tensor, threshold: float) -> Tensor:

@@ -1,51 +1,135 @@
-"""From a Hugging Face-format directory to a model that decodes."""
+"""From a name to a model that decodes: where its files lie, which forward pass runs, in which type and where."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from draftwise.errors import DraftwiseError, unknown_name
-from draftwise.models.checkpoint import Checkpoint, existing_directory, read_json
-from draftwise.models.opt import load_opt
+from draftwise.errors import DraftwiseError, UnsupportedError, unknown_name
+from draftwise.models.adapter import load_adapter
+from draftwise.models.checkpoint import Checkpoint, read_json
+from draftwise.models.families import FAMILIES, load_own
+from draftwise.models.hub import find_directory
+from draftwise.models.memory import ModelMemory, model_memory
 from draftwise.models.protocol import CausalLM
 
-_FAMILIES: dict[str, Callable[[Mapping[str, Any], Checkpoint, tuple[int, ...]], CausalLM]] = {
-    "opt": load_opt,
-}
-
-_DTYPES = {
+DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
     "float64": torch.float64,
 }
 
+IMPLEMENTATIONS = ("auto", "own", "transformers")
+"""Whose forward pass runs; auto takes our own where it knows the model, else that of transformers."""
 
-def load_model(directory: str | Path, *, dtype: str = "float32", device: str = "cpu") -> CausalLM:
-    """Load a model from config.json and its safetensors, sharded or not.
 
-    Args:
-        directory: a local directory in the Hugging Face format.
-        dtype: what to compute in, whatever the file stores: float32, bfloat16, float16 or float64.
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Which model, and how to run it.
+
+    Attributes:
+        name: a local directory in the Hugging Face format, or a Hub id.
+        revision: a branch, tag or commit of a Hub id; None for its main branch.
+        dtype: what to compute in, whatever the files store; a key of ``DTYPES``.
         device: cpu, cuda or cuda:N.
+        implementation: one of ``IMPLEMENTATIONS``.
+    """
+
+    name: str
+    revision: str | None = None
+    dtype: str = "float32"
+    device: str = "cpu"
+    implementation: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check the names that can be checked without looking at a file."""
+        if self.dtype not in DTYPES:
+            raise unknown_name("dtype", self.dtype, DTYPES)
+        if self.implementation not in IMPLEMENTATIONS:
+            raise unknown_name("implementation", self.implementation, IMPLEMENTATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenModel:
+    """A model whose files are found and whose config is read; no weight is in memory yet."""
+
+    spec: ModelSpec
+    directory: Path
+    config: Mapping[str, Any]
+    implementation: Literal["own", "transformers"]
+    device: torch.device
+    checkpoint: Checkpoint
+    eos_token_ids: tuple[int, ...]
+
+    def load(self) -> CausalLM:
+        """Read the weights.
+
+        Raises:
+            DraftwiseError: they don't fit the config, or the machine.
+        """
+        if self.implementation == "own":
+            return load_own(self.config, self.checkpoint, self.eos_token_ids)
+        dtype = DTYPES[self.spec.dtype]
+        return load_adapter(
+            self.directory, self.config, dtype=dtype, device=self.device, eos_token_ids=self.eos_token_ids
+        )
+
+    def memory(self, role: str, *, batch: int, context: int, chunk: int) -> ModelMemory:
+        """The bytes that the model takes for ``batch`` rows of ``context`` tokens, filled ``chunk`` tokens a pass."""
+        sizes = (self.checkpoint.elements, DTYPES[self.spec.dtype].itemsize, str(self.device))
+        return model_memory(role, self.config, *sizes, batch=batch, context=context, chunk=chunk)
+
+
+def open_model(spec: ModelSpec) -> OpenModel:
+    """Find a model's files, fetch them if need be, and choose the forward pass.
 
     Raises:
-        DraftwiseError: where the directory, a file in it, the dtype or the device is of no use.
+        DraftwiseError: the name, a file, the device or the implementation is of no use.
     """
-    if dtype not in _DTYPES:
-        raise unknown_name("dtype", dtype, _DTYPES)
-    place = _present_device(device)
-    path = existing_directory(directory)
-    config = read_json(path / "config.json")
+    device = _present_device(spec.device)
+    directory = find_directory(spec.name, spec.revision)
+    config = read_json(directory / "config.json")
+    return OpenModel(
+        spec=spec,
+        directory=directory,
+        config=config,
+        implementation=_implementation(spec.implementation, config, directory),
+        device=device,
+        checkpoint=Checkpoint(directory, DTYPES[spec.dtype], device),
+        eos_token_ids=_eos_token_ids(directory, config),
+    )
+
+
+def load_model(
+    name: str | Path, *, dtype: str = "float32", device: str = "cpu", implementation: str = "auto"
+) -> CausalLM:
+    """Open a model and read its weights; arguments and errors as for ``ModelSpec`` and ``open_model``."""
+    return open_model(ModelSpec(str(name), dtype=dtype, device=device, implementation=implementation)).load()
+
+
+def _implementation(wanted: str, config: Mapping[str, Any], directory: Path) -> Literal["own", "transformers"]:
+    if wanted == "transformers":
+        return "transformers"
     family = config.get("model_type")
-    if not isinstance(family, str) or family not in _FAMILIES:
-        raise unknown_name(f"model_type in {str(path / 'config.json')!r}", family, _FAMILIES)
-    return _FAMILIES[family](config, Checkpoint(path, _DTYPES[dtype], place), _eos_token_ids(path, config))
+    if not isinstance(family, str) or not family:
+        raise DraftwiseError(f"config.json in {str(directory)!r} names no model_type; give a complete config.json")
+    if family not in FAMILIES:
+        if wanted == "own":
+            raise unknown_name(f"model_type in {str(directory / 'config.json')!r}", family, FAMILIES)
+        return "transformers"
+    try:
+        FAMILIES[family].architecture(config)
+    except UnsupportedError:
+        if wanted == "own":
+            raise
+        return "transformers"
+    return "own"
 
 
 def _present_device(name: str) -> torch.device:
@@ -59,6 +143,8 @@ def _present_device(name: str) -> torch.device:
 def _eos_token_ids(path: Path, config: Mapping[str, Any]) -> tuple[int, ...]:
     """The ids of generation_config.json, where it names any, before config.json's."""
     source, value = "config.json", config.get("eos_token_id")
+    if value is None and isinstance(config.get("text_config"), Mapping):
+        value = config["text_config"].get("eos_token_id")
     if (path / "generation_config.json").exists():
         overriding = read_json(path / "generation_config.json").get("eos_token_id")
         if overriding is not None:
