@@ -15,6 +15,7 @@ from tiny_opt import save_tiny_opt
 from draftwise import Engine
 from draftwise.errors import DraftwiseError
 from draftwise.methods import METHODS
+from draftwise.options import DecodingOptions
 from toys import Toy, cousin, toy
 
 PROMPTS = [[5, 7, 2], [7], [1, 2, 3, 4, 5, 6], [3, 0]]
@@ -245,15 +246,14 @@ def test_a_slow_reader_does_not_slow_the_stream_s_own_clock() -> None:
     assert last.decode_ns < 0.1e9
 
 
-def test_a_prompt_longer_than_the_context_is_refused_for_the_model_that_it_is_too_long_for() -> None:
+def test_a_prompt_longer_than_the_targets_context_is_refused_and_the_drafts_context_does_not_count() -> None:
     target = toy(8, max_positions=64)
     engine = Engine(target, Toy(target.table, max_positions=32))
-    assert "target" in refusal(engine, [1] * 60, max_new_tokens=5)
-    assert "target" in refusal(engine, [[1], [1] * 60], max_new_tokens=5, method="as")
-    for method in ("sps", "bild"):
-        assert "draft" in refusal(engine, [1] * 30, max_new_tokens=3, method=method)
-    assert len(engine.generate([1] * 30, max_new_tokens=3, method="as").tokens) == 3
-    assert len(engine.generate([1] * 29, max_new_tokens=3, method="sps").tokens) == 3
+    assert engine.prompt_limit(DecodingOptions(max_new_tokens=5)) == 59
+    for method in METHODS:
+        assert "target" in refusal(engine, [1] * 60, max_new_tokens=5, method=method)
+        assert "target" in refusal(engine, [[1], [1] * 60], max_new_tokens=5, method=method)
+        assert len(engine.generate([1] * 59, max_new_tokens=5, method=method).tokens) == 5
 
 
 def test_an_unknown_method_or_option_is_refused_with_the_known_ones() -> None:

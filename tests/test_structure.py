@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("options", "models", "tasks"),
     ("decoding", "builtin"),
     ("drafters", "verifiers"),
-    ("inputs", "methods"),
+    ("generation", "inputs", "methods", "pairs"),
     ("engine",),
     ("bench",),
     ("analysis",),

@@ -24,7 +24,8 @@ class Toy:
     """Logits are a row of a table, chosen by a hash of the whole text so far, which it reads from its cache.
 
     A stale or skipped cache entry therefore changes every later logit, and reading one that was never written raises.
-    Logits depend on nothing but the text: not on the batch, nor on how many tokens share a pass.
+    Logits depend on nothing but the text: not on the batch, nor on how many tokens share a pass. What is fed beyond
+    ``max_positions`` leaves no trace, and its logits mean nothing.
     """
 
     table: Tensor  # [rows, V]
@@ -33,8 +34,10 @@ class Toy:
     implementation: str = "own"
     start_token_id: int | None = None
     passes: list[int] = field(default_factory=list)  # T of each pass that gave logits
+    fills: list[int] = field(default_factory=list)  # T of each pass that gave none
     capacities: list[int] = field(default_factory=list)
     device: torch.device = torch.device("cpu")
+    bytes_per_pass: int = 0
 
     @property
     def vocab_size(self) -> int:
@@ -51,16 +54,20 @@ class Toy:
     def forward(self, tokens: Tensor, starts: Tensor, cache: Tensor, *, span: int, keep: int) -> Tensor:
         steps, capacity = tokens.shape[1], cache.shape[1] - 1
         positions = starts[:, None] + torch.arange(steps)
-        assert int((starts + steps).max()) <= span <= capacity
+        beyond = positions >= self.max_positions
+        assert bool((positions[~beyond] < span).all()) and span <= capacity
+        positions[beyond] = capacity
         cache.scatter_(1, positions, tokens)
         if keep == 0:
+            self.fills.append(steps)
             return torch.zeros(tokens.shape[0], 0, self.vocab_size, dtype=self.dtype)
         self.passes.append(steps)
         visible = cache[:, :span]
-        reached = torch.arange(span) < (starts + steps)[:, None]
-        assert not bool(((visible == NEVER_WRITTEN) & reached).any()), "a hole in the cache"
+        reached = torch.arange(span) < (starts + steps).clamp(max=self.max_positions)[:, None]
+        inside = starts < self.max_positions
+        assert not bool(((visible == NEVER_WRITTEN) & reached)[inside].any()), "a hole in the cache"
         sums = ((visible + 1) * _factors(span)).cumsum(1)
-        return self.table[_bucket(sums.gather(1, positions[:, -keep:]), self.table.shape[0])]
+        return self.table[_bucket(sums.gather(1, positions[:, -keep:].clamp(max=span - 1)), self.table.shape[0])]
 
     def after(self, ids: Sequence[int]) -> Tensor:
         """The logits [V] after a text, without any cache."""

@@ -58,8 +58,8 @@ class CausalLM(Protocol):
     def forward(self, tokens: Tensor, starts: Tensor, cache: Cache, *, span: int, keep: int) -> Tensor:
         """One pass over T tokens a row, written into the cache at positions ``starts`` to ``starts`` + T - 1.
 
-        A row that is finished or paused may stand anywhere, also beyond the capacity or ``max_positions``: its logits
-        mean nothing then, and it disturbs no other row.
+        Tokens may stand beyond the capacity or ``max_positions``, those of a finished or paused row and the padding
+        behind a short draft: their own logits mean nothing, and they disturb no other token and no other row.
 
         Args:
             tokens: ids, [B, T], int64.
