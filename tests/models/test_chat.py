@@ -68,7 +68,7 @@ TEMPLATES = {
     "chatml": CHATML, "llama-2": LLAMA_2, "llama-3": LLAMA_3, "gemma": GEMMA, "mistral": MISTRAL, "training": TRAINING
 }  # fmt: skip
 
-USER = {"role": "user", "content": " What's <b>\"up\"</b> in the café?\n"}
+USER = {"role": "user", "content": ' What\'s <b>"up"</b> in the café?\n'}
 ASSISTANT = {"role": "assistant", "content": "Not & much."}
 CHATS = {
     "one": [USER],
@@ -160,7 +160,10 @@ FAILING = {
     "changed input": ("{{ messages.append(1) }}", "unsafe"),
     "another file": ("{% include 'x' %}", "no loader"),
     "endless recursion": ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
-    "endless calls": ("{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(90) }}", "steps"),
+    "endless calls": (
+        "{% macro f(n) %}{% if n %}{{ f(n-1) }}{{ f(n-1) }}{% endif %}{% endmacro %}{{ f(90) }}",
+        "steps",
+    ),
     "endless loop": ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "steps"),
     "huge range": ("{% for i in range(10**9) %}{% endfor %}", "range"),
     "huge output": ("{% for i in range(99999) %}{{ messages[0].content * 99 }}{% endfor %}", "characters"),
