@@ -45,8 +45,8 @@ class DecoderLM:
         """One pass; arguments and result as in ``CausalLM.forward``."""
         if len(cache) == 1:
             return self._forward_row(tokens, int(starts), cache[0], keep)
-        rows = zip(tokens.split(1), starts.tolist(), cache, strict=True)
-        return torch.cat([self._forward_row(row_tokens, start, row, keep) for row_tokens, start, row in rows])
+        rows = enumerate(zip(starts.tolist(), cache, strict=True))
+        return torch.cat([self._forward_row(tokens[at : at + 1], start, row, keep) for at, (start, row) in rows])
 
     def _forward_row(self, tokens: Tensor, start: int, row: Row, keep: int) -> Tensor:
         """A pass of one row, [1, T] tokens to [1, keep, V] logits."""
@@ -62,7 +62,7 @@ class DecoderLM:
         return logits if wanted == keep else F.pad(logits, (0, 0, 0, keep - wanted))
 
     def run(self, tokens: Tensor, row: Row, wanted: int) -> Tensor:
-        """Run the module after what the row has seen; returns the logits of the last ``wanted`` positions or of more."""
+        """Run the module after what the row has seen; returns the last ``wanted`` positions' logits or more."""
         # To transformers 0 means all, which a long prompt's logits may not leave room for.
         limit = {"logits_to_keep": max(wanted, 1)} if self._limits_logits else {}
         output = self.module(input_ids=tokens, past_key_values=row.cache, use_cache=True, **limit)

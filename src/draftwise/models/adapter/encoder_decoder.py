@@ -1,4 +1,4 @@
-"""Encoder–decoder models of transformers: the encoder reads the prompt once, then the decoder writes as any model does."""
+"""Encoder–decoder models of transformers: the encoder reads the prompt once, then the decoder writes the text."""
 
 from __future__ import annotations
 

@@ -1,14 +1,16 @@
-"""What only a pass can tell: that a model keeps a cache that can be cut, how wide its logits are, and what it reads."""
+"""What only a pass tells: that a model is causal and its cache can be cut, how wide its logits are, what it reads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from draftwise.errors import DraftwiseError
+from draftwise.models.adapter.quiet import first_line
 from draftwise.models.adapter.rows import Row
 from draftwise.models.adapter.support import unrewindable
 
@@ -23,6 +25,10 @@ _ACTIVE_EXPERTS = (
 )
 
 
+_ROUNDING = 1e-3
+"""The share of the largest logit by which equal passes may differ."""
+
+
 class Runner(Protocol):
     """The part of an adapter that runs passes."""
 
@@ -35,35 +41,55 @@ class Runner(Protocol):
         """Logits after one more pass of a row."""
 
 
+@runtime_checkable
+class Encoder(Protocol):
+    """The part of an encoder–decoder's adapter that reads prompts."""
+
+    def read_sources(self, sources: Sequence[Sequence[int]], cache: list[Row]) -> None:
+        """Encode each row's prompt."""
+
+
 @torch.inference_mode()
 def probe(model: Runner, module: Any) -> tuple[int, int]:
-    """Run a token, take it back and run it again.
+    """Run two tokens at once, take them back, run two others, take one of them back and run it alone.
 
     Returns:
-        the width of the logits, and the bytes of the weights that the second pass read.
+        the width of the logits, and the bytes of the weights that the last pass read.
 
     Raises:
-        DraftwiseError: the model can't take a token back.
+        DraftwiseError: the model can't take tokens back, or a token sees those after it.
     """
-    token = torch.zeros(1, 1, dtype=torch.int64, device=model.device)
     (row,) = model.new_cache(1, 2)
-    if hasattr(model, "read_sources"):
+    if isinstance(model, Encoder):
         model.read_sources([[0]], [row])
-    model.run(token, row, 1)
-    row.length = 1
-    _expect_positions(module, row, 1)
+    first = _run(model, module, row, [0, 1])
     row.rewind(0)
-    _expect_positions(module, row, 0)
+    second = _run(model, module, row, [0, 2])
+    if (first[:, 0] - second[:, 0]).abs().max() > _ROUNDING * first.abs().max():
+        raise DraftwiseError(
+            f"a {module.config.model_type!r} model, as {str(module.config.name_or_path)!r} holds, lets a token see "
+            "those after it, so it can't check several guesses in a pass; give a causal model"
+        )
+    row.rewind(1)
     with _recorded(module) as called:
-        logits = model.run(token, row, 1)
+        logits = _run(model, module, row, [2])
     return logits.shape[-1], _bytes_read(module, called)
 
 
-def _expect_positions(module: Any, row: Row, count: int) -> None:
+def _run(model: Runner, module: Any, row: Row, ids: list[int]) -> Tensor:
+    try:
+        logits = model.run(torch.tensor([ids], device=model.device), row, len(ids))
+    except Exception as error:  # a model that wants more than ids may fail in any way of its own
+        raise DraftwiseError(
+            f"transformers can't run a {module.config.model_type!r} model, as {str(module.config.name_or_path)!r} holds, "
+            f"on token ids: {first_line(error)}"
+        ) from None
+    row.length += len(ids)
     held = row.cache.get_seq_length()
-    if held != count:
-        reason = f"its cache holds {held} positions where it should hold {count}"
+    if held != row.length:
+        reason = f"its cache holds {held} positions after a pass that should leave {row.length}"
         raise unrewindable(module.config.name_or_path, module.config, reason)
+    return logits
 
 
 @contextmanager

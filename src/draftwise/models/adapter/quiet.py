@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +22,7 @@ def transformers_library(directory: Path) -> Any:
         import transformers
     except ImportError:
         raise DraftwiseError(
-            f"{str(directory)!r} needs the transformers library; install it with: "
-            'pip install "draftwise[transformers]"'
+            f'{str(directory)!r} needs the transformers library; install it with: pip install "draftwise[transformers]"'
         ) from None
     return transformers
 
@@ -30,22 +30,23 @@ def transformers_library(directory: Path) -> Any:
 @contextmanager
 def quietly() -> Iterator[None]:
     """Silence transformers' log, progress bars and warnings for a while."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
-    from transformers.utils import logging
+    import huggingface_hub.utils as hub
+    from transformers.utils import logging as chatter
 
-    level, bars, hub_bars = logging.get_verbosity(), logging.is_progress_bar_enabled(), not are_progress_bars_disabled()
+    level, bars = chatter.get_verbosity(), chatter.is_progress_bar_enabled()
+    hub_bars = not hub.are_progress_bars_disabled()  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        logging.set_verbosity(logging.CRITICAL)
-        logging.disable_progress_bar()
+        chatter.set_verbosity(logging.CRITICAL)
+        chatter.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             yield
         finally:
-            logging.set_verbosity(level)
+            chatter.set_verbosity(level)
             if bars:  # which switches the Hub's on as well
-                logging.enable_progress_bar()
+                chatter.enable_progress_bar()  # type: ignore[no-untyped-call]
             if not hub_bars:
-                disable_progress_bars()
+                hub.disable_progress_bars()  # type: ignore[attr-defined]
 
 
 def first_line(error: Exception) -> str:

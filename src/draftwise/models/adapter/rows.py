@@ -39,7 +39,7 @@ def growing_cache(config: Any) -> Any:
     cache = DynamicCache(config=config)
     for index, layer in enumerate(cache.layers):
         if type(layer) is DynamicSlidingWindowLayer:
-            cache.layers[index] = DynamicLayer()
+            cache.layers[index] = DynamicLayer()  # type: ignore[no-untyped-call]
         elif not getattr(layer, "is_croppable", isinstance(layer, DynamicLayer)):
             raise unrewindable(config.name_or_path, config, f"it keeps a {type(layer).__name__}, which can't be cut")
     return cache

@@ -1,4 +1,4 @@
-"""What can be told from config.json alone: which class of transformers a model is, and whether we can decode with it."""
+"""What config.json alone tells: which class of transformers a model is, and whether we can decode with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNBOUNDED = 1 << 30
 """The number of positions of a model that sets itself no limit."""
 
 _REWINDABLE_LAYERS = frozenset({
-    "full_attention", "attention", "sliding_attention", "chunked_attention", "indexed_attention",
+    "full_attention", "attention", "sliding_attention", "chunked_attention",
     "mlp", "moe", "dense", "sparse", "dummy",
 })  # fmt: skip
 """Layer types, as configs name them, that keep keys and values a token or nothing at all."""
@@ -74,8 +74,8 @@ def _read_config(directory: Path, raw: Mapping[str, Any]) -> Any:
     if kind not in transformers.CONFIG_MAPPING:
         if raw.get("auto_map"):
             raise DraftwiseError(
-                f"the model_type {kind!r} of {str(directory)!r} needs code from its repository (auto_map in config.json), "
-                "which is never run; give a model that transformers knows by itself"
+                f"the model_type {kind!r} of {str(directory)!r} needs code from its repository (auto_map in "
+                "config.json), which is never run; give a model that transformers knows by itself"
             )
         raise DraftwiseError(
             f"transformers {transformers.__version__} knows no model_type {kind!r}, which {str(directory)!r} asks for; "
@@ -92,7 +92,9 @@ def _read_config(directory: Path, raw: Mapping[str, Any]) -> Any:
                 str(directory), trust_remote_code=False, local_files_only=True
             )
     except Exception as error:  # a configuration raises whatever its own checks raise
-        raise DraftwiseError(f"transformers can't use {str(directory / 'config.json')!r}: {first_line(error)}") from None
+        raise DraftwiseError(
+            f"transformers can't use {str(directory / 'config.json')!r}: {first_line(error)}"
+        ) from None
 
 
 def _model_class(directory: Path, config: Any) -> Any:
@@ -109,7 +111,7 @@ def _model_class(directory: Path, config: Any) -> Any:
             f"a {config.model_type!r} model, as {str(directory)!r} holds, is no causal and no encoder-decoder "
             "language model in transformers"
         )
-    found = mapping[type(config)]
+    found: Any = mapping[type(config)]
     if not isinstance(found, tuple | list):
         return found
     named = [each for each in found if each.__name__ in (config.architectures or ())]
@@ -118,13 +120,14 @@ def _model_class(directory: Path, config: Any) -> Any:
 
 def _expect_rewindable(directory: Path, model_class: Any, config: Any) -> None:
     """Speculative decoding takes rejected tokens back, so what a model keeps of a token must be there to be cut off."""
-    decoder = config.get_text_config(decoder=True)
+    kinds = _layer_types(config.get_text_config(decoder=True))
+    odd = next((kind for kind in kinds if kind not in _REWINDABLE_LAYERS), None)
     supports_cache = getattr(model_class, "_supports_default_dynamic_cache", lambda: True)
-    odd = next((kind for kind in _layer_types(decoder) if kind not in _REWINDABLE_LAYERS), None)
-    if getattr(model_class, "_is_stateful", False):
+    # A class for hybrid models has sizes without any recurrent layer, and says so.
+    if getattr(model_class, "_is_stateful", False) and (odd is not None or not kinds):
         reason = "it folds the text into a recurrent state"
     elif odd is not None:
-        reason = f"it has layers of type {odd!r}, which keep a running state"
+        reason = f"it has layers of type {odd!r}, which keep more than each token's keys and values"
     elif not supports_cache():
         reason = "it keeps a cache of its own kind"
     elif "past_key_values" not in inspect.signature(model_class.forward).parameters:
@@ -148,15 +151,15 @@ def _layer_types(config: Any) -> list[str]:
 
 
 def _limit(config: Any, names: tuple[str, ...]) -> int:
-    """The first of these settings that limits positions; relative attention has no limit, whatever it was trained on."""
+    """The first of these settings that there is; relative attention has no limit, whatever it was trained on."""
     if hasattr(config, "relative_attention_num_buckets"):
         return UNBOUNDED
     values = (getattr(config, name, None) for name in names)
-    return next((value for value in values if type(value) is int and 0 < value), UNBOUNDED)
+    return next((value for value in values if type(value) is int and value > 0), UNBOUNDED)
 
 
 def _original_limit(config: Any) -> int:
-    """Where the rotary angles of all positions change; cached keys would keep the old ones, so no context goes beyond."""
+    """Where the rotary angles of all positions change: cached keys would keep the old ones, so contexts end there."""
     lengths = [
         scaling.get("original_max_position_embeddings") or getattr(config, "original_max_position_embeddings", None)
         for scaling in _rotary_scalings(config)
@@ -175,7 +178,7 @@ def _rotary_scalings(config: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _start_token_id(directory: Path, config: Any) -> int:
-    """What transformers starts a decoder with: generation_config.json comes first, and the begin-of-text id stands in."""
+    """What transformers starts a decoder with: generation_config.json comes first, the begin-of-text id last."""
     path = directory / "generation_config.json"
     generation = read_json(path) if path.exists() else {}
     for name in ("decoder_start_token_id", "bos_token_id"):
