@@ -82,4 +82,5 @@ def test_grammar_is_right_or_wrong() -> None:
 
 def test_any_other_subtask_is_scored_by_the_words_of_the_answer() -> None:
     assert metric_of("poetry") == "token F1"
-    assert score("poetry", " the capital", "the capital Orvel town", ("nowhere",)) == pytest.approx(2 / 3)
+    assert score("poetry", " the capital", "the capital Orvel town") == pytest.approx(2 / 3)
+    assert score("poetry", " the capital", "the capital Orvel town", ("capital",)) == 1.0

@@ -46,7 +46,7 @@ def test_a_line_becomes_a_prompt() -> None:
         ("{torn", "here, line 1 is not a prompt"),
         (json.dumps({"id": "a", "subtask": "qa"}), "turns"),
         (line(subtask=""), "name must be one line"),
-        (line(turns=[]), "'a' has no turn"),
+        (line(turns=[]), "turns is empty"),
         (line(references=["x", "y"]), "2 references for 1 turns"),
         (f"{line()}\n{line()}", "'a' more than once"),
     ],
@@ -67,9 +67,9 @@ def test_a_suite_comes_in_the_order_of_the_subtasks_and_is_cut_by_the_limit() ->
 def test_unknown_names_list_the_known() -> None:
     with pytest.raises(DraftwiseError, match="suite 'nothing'.*builtin"):
         load_suite("nothing")
-    with pytest.raises(DraftwiseError, match="'small' 'poetry'.*multi-turn, qa"):
+    with pytest.raises(DraftwiseError, match="small: 'poetry'.*multi-turn, qa"):
         load_suite("small", ["poetry"])
-    with pytest.raises(DraftwiseError, match="subtask of suite 'small' 'rag'.*multi-turn, qa"):
+    with pytest.raises(DraftwiseError, match="subtask of small: 'rag'.*multi-turn, qa"):
         load_suite("small", ["rag"])
 
 

@@ -1,10 +1,9 @@
-"""What a prompt is, how prompts are written as JSON lines and read again, and how they are listed."""
+"""What a prompt is, how prompts are listed, and how they are written down."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,8 +91,13 @@ def check_subtask(name: Any) -> str:
     """
     if isinstance(name, str) and 0 < len(name) <= LONGEST_SUBTASK and name.isprintable() and name == name.strip():
         return name
-    shown = repr(name) if len(repr(name)) <= 2 * LONGEST_SUBTASK else repr(name)[:LONGEST_SUBTASK] + "…"
-    raise DraftwiseError(f"a subtask's name must be one line of 1 to {LONGEST_SUBTASK} characters, not {shown}")
+    raise DraftwiseError(f"a subtask's name must be one line of 1 to {LONGEST_SUBTASK} characters, not {brief(name)}")
+
+
+def brief(value: Any) -> str:
+    """A value as it stands in a line of error: its representation, cut short and with nothing unprintable."""
+    text = repr(value[:80] if isinstance(value, (str, list)) else value).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def subtasks_of(prompts: Iterable[Prompt]) -> list[str]:
@@ -102,36 +106,8 @@ def subtasks_of(prompts: Iterable[Prompt]) -> list[str]:
     return [name for name in SUBTASKS if name in present] + [name for name in present if name not in SUBTASKS]
 
 
-def parse_prompts(lines: Iterable[str], origin: str) -> list[Prompt]:
-    """Read prompts from JSON lines with the keys ``id``, ``subtask``, ``turns``, ``references`` and ``fields``.
-
-    Raises:
-        DraftwiseError: naming ``origin`` and the line that can't be read, or an id that stands twice.
-    """
-    prompts = [_parse(line, f"{origin}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
-    twice = [name for name, count in Counter(prompt.id for prompt in prompts).items() if count > 1]
-    if twice:
-        raise DraftwiseError(f"{origin} holds the prompt id {twice[0]!r} more than once")
-    return prompts
-
-
-def _parse(line: str, where: str) -> Prompt:
-    try:
-        row: dict[str, Any] = json.loads(line)
-        return Prompt(
-            id=str(row["id"]),
-            subtask=row["subtask"],
-            turns=tuple(row["turns"]),
-            references=tuple(row.get("references") or ()),
-            fields=tuple(tuple(fields) for fields in row.get("fields") or ()),
-            alternatives=tuple(tuple(answers) for answers in row.get("alternatives") or ()),
-        )
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DraftwiseError(f"{where} is not a prompt: {error}") from None
-
-
 def prompts_to_lines(prompts: Iterable[Prompt]) -> Iterator[str]:
-    """Each prompt as one line of JSON; ``parse_prompts`` is the way back."""
+    """Each prompt as one line of JSON; ``rows.parse_prompts`` is the way back."""
     for prompt in prompts:
         row: dict[str, Any] = {
             "fields": prompt.fields,

@@ -25,8 +25,9 @@ METRICS: dict[str, str] = {
     "law analytics": "fields",
     "grammar correction": "exact match",
 }
-"""The metric of each subtask; "fields" is token F1 where a prompt names no fields, as it is for any other subtask."""
+"""The metric of each subtask; "fields" is token F1 where a prompt names no fields. Any other subtask has "token F1"."""
 
+_BY_FIELDS = ("fields", "token F1")  # the two are one metric: by the fields where a prompt names them
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?")
 
@@ -37,17 +38,17 @@ def metric_of(subtask: str) -> str:
 
 
 def score_answer(prompt: Prompt, turn: int, answer: str) -> float | None:
-    """The quality of an answer to a turn: the best against its right answers, None where none is known."""
-    fields = prompt.fields_of(turn)
-    return max((score(prompt.subtask, answer, right, fields) for right in prompt.answers(turn)), default=None)
+    """The quality of an answer to a turn: the best against its right answers, None where nothing is known of them."""
+    fields, metric = prompt.fields_of(turn), metric_of(prompt.subtask)
+    if fields and metric in _BY_FIELDS:
+        return field_recall(answer, fields)
+    return max((score(prompt.subtask, answer, right) for right in prompt.answers(turn)), default=None)
 
 
 def score(subtask: str, answer: str, reference: str, fields: Sequence[str] = ()) -> float:
     """The quality of an answer, from 0 (wrong) to 1 (right), by the metric of its subtask."""
     metric = metric_of(subtask)
-    if metric == "token F1":
-        return token_f1(answer, reference)
-    if metric == "fields":
+    if metric in _BY_FIELDS:
         return field_recall(answer, fields) if fields else token_f1(answer, reference)
     if metric == "rouge-l":
         return rouge_l(answer, reference)
