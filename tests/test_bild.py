@@ -16,7 +16,7 @@ from draftwise import Engine
 from draftwise.decoding.random import Stream, uniforms
 from draftwise.decoding.sampling import probabilities
 from draftwise.decoding.types import Sampling
-from draftwise.engine import Generation
+from draftwise.generation import Generation
 from draftwise.models.loading import load_model
 from toys import After, Toy, after_of, cousin, toy
 

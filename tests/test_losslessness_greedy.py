@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from draftwise import Engine
-from draftwise.engine import Generation
+from draftwise.generation import Generation
 from draftwise.models.loading import load_model
 from draftwise.models.protocol import CausalLM
 from toys import Toy, Wayward, cousin, toy

@@ -14,7 +14,7 @@ from draftwise.decoding.loop import Commit, decode, prefill, start
 from draftwise.decoding.types import Drafter, Round, Sampling
 from draftwise.errors import DraftwiseError
 from draftwise.generation import FinishReason, Generation, Piece
-from draftwise.inputs import Prompt, read_ids, read_settings, split_prompts
+from draftwise.inputs import Prompt, encode_chat, encode_text, read_ids, read_settings, split_prompts
 from draftwise.methods import find_method, make_drafter
 from draftwise.models.chat import ChatTemplate
 from draftwise.models.loading import ModelSpec
@@ -91,6 +91,7 @@ class Engine:
         implementation: str = "auto",
         draft_implementation: str | None = None,
         chat_template: str = "auto",
+        context: int = 2048,
     ) -> Engine:
         """Load models from Hugging Face-format directories or the Hub, or the pair that ships with the package.
 
@@ -107,22 +108,25 @@ class Engine:
                 knows the model.
             draft_implementation: the target's where it is None.
             chat_template: what ``encode_chat`` uses: "auto" for the tokenizer's own, "none", or a Jinja file's path.
+            context: tokens of prompt and answer that memory must have room for beside the weights; no limit.
 
         Raises:
             DraftwiseError: a model that can't be used, vocabularies that differ, an unknown dtype, device or
-                implementation.
+                implementation, or too little memory.
         """
         if draft is None and target == BUILTIN:
             draft = BUILTIN
         large = ModelSpec(str(target), revision, dtype, device, implementation)
-        small = ModelSpec(
+        small = large.draft(
             str(draft),
-            draft_revision,
-            draft_dtype or dtype,
-            draft_device or device,
-            draft_implementation or implementation,
+            revision=draft_revision,
+            dtype=draft_dtype,
+            device=draft_device,
+            implementation=draft_implementation,
         )
-        (engine,) = cls.load_all(Pairing.open(large, [small] if draft is not None else [], chat_template))
+        pairing = Pairing.open(large, [small] if draft is not None else [], chat_template)
+        pairing.check_memory(context)
+        (engine,) = cls.load_all(pairing)
         return engine
 
     @classmethod
@@ -133,12 +137,13 @@ class Engine:
             DraftwiseError: weights that don't fit their config, or the machine.
         """
         target = pairing.target.load()
-        drafts = [draft.load() for draft in pairing.drafts] or [None]
+        drafts: list[CausalLM | None] = [draft.load() for draft in pairing.drafts]
+        drafts = drafts or [None]
         return [cls(target, draft, pairing.tokenizer, pairing.chat_template) for draft in drafts]
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, with what the tokenizer puts in front."""
-        return self._text().encode(text)
+        return encode_text(self.tokenizer, text)
 
     def encode_chat(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
         """The ids of a conversation in the chat template's form, ready for the next answer.
@@ -149,9 +154,7 @@ class Engine:
         Raises:
             DraftwiseError: the model has no chat template, or the template can't render the messages.
         """
-        if self.chat_template is None:
-            raise DraftwiseError("the target's tokenizer has no chat template; give one, or the prompt as plain text")
-        return self._text().encode(self.chat_template.render(messages), special_tokens=False)
+        return encode_chat(self.tokenizer, self.chat_template, messages)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids, special tokens left out; empty where no tokenizer is loaded."""
@@ -251,11 +254,6 @@ class Engine:
                     f"{what} {token} is outside the vocabulary; ids run from 0 to {self.target.vocab_size - 1}"
                 )
 
-    def _text(self) -> Tokenizer:
-        if self.tokenizer is None:
-            raise DraftwiseError("no tokenizer lies beside the target's weights; give the prompt as token ids")
-        return self.tokenizer
-
     def _ids(self, prompt: Prompt, method: str, settings: DecodingOptions) -> list[int]:
         if isinstance(prompt, str) and not prompt:
             raise DraftwiseError("the prompt is empty; give at least one character")
@@ -332,11 +330,12 @@ def _check_pair(target: CausalLM, draft: CausalLM) -> None:
             "use two models that share one vocabulary"
         )
     if draft.start_token_id != target.start_token_id:
-        kinds = {None: "decoder-only"}
-        target_kind, draft_kind = (
-            kinds.get(model.start_token_id, f"encoder-decoder that starts with id {model.start_token_id}")
-            for model in (target, draft)
-        )
         raise DraftwiseError(
-            f"the target is {target_kind} and the draft {draft_kind}; use two models of one kind"
+            f"the target is {_kind(target)} and the draft {_kind(draft)}; use two models of one kind that start alike"
         )
+
+
+def _kind(model: CausalLM) -> str:
+    if not is_encoder_decoder(model):
+        return "decoder-only"
+    return f"an encoder-decoder that starts with id {model.start_token_id}"

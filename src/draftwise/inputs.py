@@ -7,6 +7,8 @@ from operator import index
 from typing import Any
 
 from draftwise.errors import DraftwiseError
+from draftwise.models.chat import ChatTemplate
+from draftwise.models.tokenizer import Tokenizer
 from draftwise.options import DecodingOptions, from_keywords
 
 Prompt = str | Sequence[int]
@@ -54,6 +56,30 @@ def read_settings(
         raise DraftwiseError(f"seed: {len(seeds)} seeds were given for {count} prompts; give one, or one for each")
     checked = [from_keywords(DecodingOptions, {**given, "seed": item}) for item in seeds]
     return checked[0], [item.seed for item in checked] * (1 if several else count)
+
+
+def encode_text(tokenizer: Tokenizer | None, text: str) -> list[int]:
+    """The ids of a text, with what the tokenizer puts in front.
+
+    Raises:
+        DraftwiseError: there is no tokenizer.
+    """
+    if tokenizer is None:
+        raise DraftwiseError("no tokenizer lies beside the target's weights; give the prompt as token ids")
+    return tokenizer.encode(text)
+
+
+def encode_chat(
+    tokenizer: Tokenizer | None, template: ChatTemplate | None, messages: Sequence[Mapping[str, str]]
+) -> list[int]:
+    """The ids of a conversation in a chat template's form, ready for the next answer.
+
+    Raises:
+        DraftwiseError: there is no template or no tokenizer, or the template can't render the messages.
+    """
+    if template is None or tokenizer is None:
+        raise DraftwiseError("the target's tokenizer has no chat template; give one, or the prompt as plain text")
+    return tokenizer.encode(template.render(messages), special_tokens=False)
 
 
 def _is_scalar(value: Any) -> bool:

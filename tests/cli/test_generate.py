@@ -12,7 +12,7 @@ from harness import Pair, Run
 from draftwise import Engine
 from draftwise.cli.generate import _marked
 from draftwise.decoding.types import Round
-from draftwise.engine import Piece
+from draftwise.generation import Piece
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch
 from draftwise import Engine
 from draftwise.decoding.loop import commit, prefill, start
 from draftwise.decoding.types import Context, Draft, Round, Sampling, Verdict
-from draftwise.engine import Generation
+from draftwise.generation import Generation
 from toys import cousin, toy
 
 CPU = torch.device("cpu")

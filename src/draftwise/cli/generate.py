@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from draftwise.bench.settings import BenchSettings
+from draftwise.bench.settings import MODEL_FIELDS, BenchSettings
 from draftwise.cli.options import build, settings_options
 from draftwise.errors import DraftwiseError
 from draftwise.options import DecodingOptions
 
 if TYPE_CHECKING:
-    from draftwise.engine import Engine, Generation, Piece
-
-MODEL_FIELDS = ("target", "draft", "dtype", "device", "threads")
+    from draftwise.engine import Engine
+    from draftwise.generation import Generation, Piece
+    from draftwise.pairs import Pairing
 
 
 @click.command("generate")
@@ -34,8 +34,8 @@ def command(prompt: str, method: str, show_drafts: bool, **values: Any) -> None:
     from draftwise.methods import find_method  # brings torch, so after the wait for the prompt
 
     find_method(method)
-    engine = _load(values)
-    pieces = engine.stream(text, method=method, **asdict(options))
+    engine, prompt_ids = _load(values, text, options)
+    pieces = engine.stream(prompt_ids, method=method, **asdict(options))
     generation = _show(_marked(pieces, engine.decode) if show_drafts else _plain(pieces), show_drafts)
     click.echo(_closing(generation), err=True)
 
@@ -49,14 +49,38 @@ def _read_prompt(prompt: str) -> str:
         raise DraftwiseError(f"the prompt must be UTF-8 text: {error}") from None
 
 
-def _load(values: dict[str, Any]) -> Engine:
+def _load(values: dict[str, Any], text: str, options: DecodingOptions) -> tuple[Engine, list[int]]:
+    """The engine for a prompt and the prompt's ids, as the user's turn of a conversation if the model has a template.
+
+    What the models will take is held against the memory that there is, and said, before any weight is read.
+    """
     import torch
 
     from draftwise.engine import Engine
+    from draftwise.models.loading import ModelSpec
+    from draftwise.pairs import BUILTIN, Pairing
 
     if values["threads"] is not None:
         torch.set_num_threads(values["threads"])
-    return Engine.load(values["target"], values["draft"], dtype=values["dtype"], device=values["device"])
+    target = ModelSpec(*(values[name] for name in ("target", "revision", "dtype", "device", "implementation")))
+    name = values["draft"] or (BUILTIN if target.name == BUILTIN else None)
+    own = {name: values[f"draft_{name}"] for name in ("revision", "dtype", "device", "implementation")}
+    pairing = Pairing.open(target, [target.draft(name, **own)] if name else [], values["chat_template"])
+    ids = _encode(pairing, text)
+    memory = pairing.check_memory(len(ids) + options.max_new_tokens, chunk=options.prefill_chunk)
+    click.echo(memory, err=True)
+    (engine,) = Engine.load_all(pairing)
+    return engine, ids
+
+
+def _encode(pairing: Pairing, text: str) -> list[int]:
+    from draftwise.inputs import encode_chat, encode_text
+
+    if not text:
+        raise DraftwiseError("the prompt is empty; give at least one character")
+    if pairing.chat_template is None:
+        return encode_text(pairing.tokenizer, text)
+    return encode_chat(pairing.tokenizer, pairing.chat_template, [{"role": "user", "content": text}])
 
 
 Part = tuple[str, bool, "Generation | None"]

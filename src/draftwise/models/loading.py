@@ -54,6 +54,20 @@ class ModelSpec:
         if self.implementation not in IMPLEMENTATIONS:
             raise unknown_name("implementation", self.implementation, IMPLEMENTATIONS)
 
+    def draft(
+        self,
+        name: str,
+        *,
+        revision: str | None = None,
+        dtype: str | None = None,
+        device: str | None = None,
+        implementation: str | None = None,
+    ) -> ModelSpec:
+        """The spec of a draft for this target; what is left out is as the target's, but for the revision."""
+        return ModelSpec(
+            name, revision, dtype or self.dtype, device or self.device, implementation or self.implementation
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
