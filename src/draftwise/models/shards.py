@@ -87,11 +87,11 @@ class _Kind(NamedTuple):
     open: Callable[[Path], _Shard]
 
 
-_KINDS = (
+KINDS = (
     _Kind("model.safetensors", "model.safetensors.index.json", _Safetensors),
     _Kind("pytorch_model.bin", "pytorch_model.bin.index.json", _Pickled),
 )
-"""What a directory may hold, the better first."""
+"""What a directory or a repository may hold, the better first."""
 
 
 class Shards:
@@ -178,13 +178,22 @@ def _plain(value: object) -> bool:
     return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_quantized
 
 
+def expect_weight_files(directory: Path) -> None:
+    """Look for the weight files without opening them.
+
+    Raises:
+        DraftwiseError: where there are none, or one that an index names is missing.
+    """
+    _weight_files(directory)
+
+
 def _weight_files(directory: Path) -> tuple[_Kind, list[Path]]:
-    for kind in _KINDS:
+    for kind in KINDS:
         if (directory / kind.single).exists():
             return kind, [directory / kind.single]
         if (directory / kind.names).exists():
             return kind, _indexed_files(directory, kind.names)
-    wanted = ", ".join(name for kind in _KINDS for name in (kind.single, kind.names))
+    wanted = ", ".join(name for kind in KINDS for name in (kind.single, kind.names))
     raise DraftwiseError(f"no weights in {str(directory)!r}; one of these is needed: {wanted}")
 
 
