@@ -21,13 +21,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.files import read_json
+from draftwise.models.files import optional_json
+from draftwise.models.tokenizer import special_tokens
 
 _STEPS = 1_000_000  # passes of loops and calls that a template may make
 _CHARACTERS = 10_000_000  # of a rendered text, and of any string or list on the way
 _BITS = 10_000  # of a whole number on the way
-
-_SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
 class ChatTemplate:
@@ -90,19 +89,17 @@ def load_chat_template(choice: str, directory: Path) -> ChatTemplate | None:
     """
     if choice == "none":
         return None
-    config = _optional_json(directory / "tokenizer_config.json")
-    if choice == "auto":
-        found = _own_template(directory, config)
-        return ChatTemplate(*found, _special_tokens(directory, config)) if found else None
-    return ChatTemplate(_read_text(Path(choice)), choice, _special_tokens(directory, config))
+    found = _own_template(directory) if choice == "auto" else (_read_text(Path(choice)), choice)
+    return ChatTemplate(*found, special_tokens(directory)) if found else None
 
 
-def _own_template(directory: Path, config: Mapping[str, Any]) -> tuple[str, str] | None:
+def _own_template(directory: Path) -> tuple[str, str] | None:
     """A tokenizer's own template and the path of the file that holds it."""
     path = directory / "chat_template.jinja"
     if path.is_file():
         return _read_text(path), str(path)
-    where, value = str(directory / "tokenizer_config.json"), config.get("chat_template")
+    where = str(directory / "tokenizer_config.json")
+    value = optional_json(Path(where)).get("chat_template")
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         value = {item.get("name"): item.get("template") for item in value}
     if isinstance(value, dict):
@@ -115,26 +112,6 @@ def _own_template(directory: Path, config: Mapping[str, Any]) -> tuple[str, str]
     if not isinstance(value, str):
         raise DraftwiseError(f"{where!r}: chat_template must be a text or a list of named ones, not {value!r:.80}")
     return value, where
-
-
-def _special_tokens(directory: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of the special tokens, from tokenizer_config.json before special_tokens_map.json."""
-    given = {**_optional_json(directory / "special_tokens_map.json"), **_present(config)}
-    texts = {name: _content(given.get(name)) for name in _SPECIAL_TOKENS}
-    return {name: text for name, text in texts.items() if text is not None}
-
-
-def _present(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in config.items() if value is not None}
-
-
-def _content(token: object) -> str | None:
-    text = token.get("content") if isinstance(token, dict) else token
-    return text if isinstance(text, str) else None
-
-
-def _optional_json(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}
 
 
 def _read_text(path: Path) -> str:

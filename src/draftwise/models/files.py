@@ -42,3 +42,12 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DraftwiseError(f"{str(path)!r} must hold a JSON object, not {type(value).__name__}")
     return value
+
+
+def optional_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, empty where there is no such file.
+
+    Raises:
+        DraftwiseError: where the file is of no use.
+    """
+    return read_json(path) if path.exists() else {}

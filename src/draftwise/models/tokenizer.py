@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import tokenizers
+from tokenizers import decoders, pre_tokenizers
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.checkpoint import existing_directory
+from draftwise.models.files import existing_directory, optional_json
+
+_WHOLE = "tokenizer.json"
+_PARTS = (("vocab.json", "merges.txt"), ("spiece.model",), ("tokenizer.model",))
+_SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
 
 class Tokenizer:
@@ -25,9 +31,9 @@ class Tokenizer:
         """One more than the largest id."""
         return 1 + max(self.vocabulary().values(), default=-1)
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, special_tokens: bool = True) -> list[int]:
         """The ids of a text, with the special tokens that the tokenizer's own post-processor adds."""
-        ids: list[int] = self._inner.encode(text).ids
+        ids: list[int] = self._inner.encode(text, add_special_tokens=special_tokens).ids
         return ids
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = True) -> str:
@@ -41,23 +47,111 @@ class Tokenizer:
         return vocabulary
 
 
-def load_tokenizer(directory: str | Path) -> Tokenizer:
-    """Load a directory's tokenizer.json.
+def has_tokenizer(directory: str | Path) -> bool:
+    """Whether a directory holds the files of a tokenizer, of whatever kind."""
+    return any(all(Path(directory, name).is_file() for name in names) for names in ((_WHOLE,), *_PARTS))
+
+
+def special_tokens(directory: Path) -> dict[str, str]:
+    """The texts of bos_token and so on, by tokenizer_config.json before special_tokens_map.json.
 
     Raises:
-        DraftwiseError: where the directory or the file is missing, or the file is corrupt.
+        DraftwiseError: where one of these files is corrupt.
     """
-    path = existing_directory(directory) / "tokenizer.json"
-    if not path.is_file():
-        raise DraftwiseError(
-            f"no tokenizer.json in {str(path.parent)!r}; write one with transformers: "
-            "AutoTokenizer.from_pretrained(…).save_pretrained(…)"
-        )
+    config = optional_json(directory / "tokenizer_config.json")
+    given = optional_json(directory / "special_tokens_map.json")
+    given |= {name: value for name, value in config.items() if value is not None}
+    texts = {name: value.get("content") if isinstance(value, dict) else value for name, value in given.items()}
+    return {name: text for name, text in texts.items() if name in _SPECIAL_TOKENS and isinstance(text, str)}
+
+
+def load_tokenizer(directory: str | Path) -> Tokenizer:
+    """Load a directory's tokenizer.json, or build one out of the older files through transformers.
+
+    Raises:
+        DraftwiseError: where the directory or the files are missing or corrupt, or a package that reads them is.
+    """
+    path = existing_directory(directory)
+    if (path / _WHOLE).is_file():
+        return Tokenizer(_as_transformers_reads_it(path, _read(path / _WHOLE)))
+    if not has_tokenizer(path):
+        kinds = ", or ".join(" and ".join(names) for names in _PARTS)
+        raise DraftwiseError(f"no {_WHOLE} in {str(path)!r}, nor {kinds}; give a directory that has its tokenizer")
+    return Tokenizer(_built(path))
+
+
+def _read(path: Path) -> tokenizers.Tokenizer:
     try:
-        return Tokenizer(tokenizers.Tokenizer.from_file(str(path)))
+        return tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception for everything
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DraftwiseError(f"can't read {str(path)!r} ({reason}); fetch the file again") from None
+        raise DraftwiseError(f"can't read {str(path)!r} ({_reason(error)}); fetch the file again") from None
+
+
+def _built(path: Path) -> tokenizers.Tokenizer:
+    """The tokenizer that transformers makes of older files; no code of the directory runs."""
+    _expect_packages(path)
+    from transformers import AutoTokenizer
+
+    try:
+        whole = AutoTokenizer.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # each tokenizer's own code raises what it likes for files that it can't use
+        raise DraftwiseError(
+            f"can't build a tokenizer from the files in {str(path)!r} ({_reason(error)}); fetch them again, "
+            f"or give a {_WHOLE}"
+        ) from None
+    inner = getattr(whole, "backend_tokenizer", None)
+    if not isinstance(inner, tokenizers.Tokenizer):
+        raise DraftwiseError(
+            f"the tokenizer in {str(path)!r} ({type(whole).__name__}) has no {_WHOLE} form; choose another model"
+        )
+    return inner
+
+
+def _expect_packages(path: Path) -> None:
+    """Name what has to be installed: transformers blames a missing sentencepiece on other things."""
+    wanted = {"transformers": 'pip install "draftwise[transformers]"'}
+    if not (path / "vocab.json").is_file():
+        wanted |= {name: "pip install sentencepiece protobuf" for name in ("sentencepiece", "google.protobuf")}
+    for name, command in wanted.items():
+        try:
+            import_module(name)
+        except ImportError:
+            raise DraftwiseError(
+                f"{str(path)!r} has no {_WHOLE}, and building one takes the package {name}; run: {command}"
+            ) from None
+
+
+def _as_transformers_reads_it(path: Path, inner: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """The tokenizer of a file, with what transformers 5 changes in it when it loads the file.
+
+    A special token that only tokenizer_config.json declares counts as one. LlamaTokenizer puts its own way of marking
+    spaces in place of that of files from before version 5, which marked another one after each special token.
+    """
+    config, model = (read_json(path / name) if (path / name).exists() else {} for name in _CONFIGS)
+    declared = [_content(value) for key, value in config.items() if key in _SPECIAL_TOKENS]
+    known = {token.content for token in inner.get_added_tokens_decoder().values()}
+    inner.add_special_tokens(
+        [token for token in declared if token not in known and inner.token_to_id(token) is not None]
+    )
+    kind = config.get("tokenizer_class") or model.get("tokenizer_class")
+    if kind in ("LlamaTokenizer", "LlamaTokenizerFast") and model.get("model_type", "llama") == "llama":
+        normalizer = repr(inner.normalizer)
+        if "Prepend" in normalizer or "Metaspace" in repr(inner.pre_tokenizer):
+            _mark_spaces(inner, prefix=config.get("add_prefix_space"), legacy=bool(config.get("legacy", False)))
+    return inner
+
+
+def _mark_spaces(inner: tokenizers.Tokenizer, prefix: object, legacy: bool) -> None:
+    prefixed = prefix is None or bool(prefix)
+    scheme = ("always" if legacy else "first") if prefixed else "never"
+    inner.normalizer = None
+    inner.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=scheme, split=False)
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    inner.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if prefixed else steps)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def vocabulary_differences(first: Mapping[str, int], second: Mapping[str, int], limit: int = 3) -> list[str]:
