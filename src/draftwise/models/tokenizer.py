@@ -127,12 +127,10 @@ def _as_transformers_reads_it(path: Path, inner: tokenizers.Tokenizer) -> tokeni
     A special token that only tokenizer_config.json declares counts as one. LlamaTokenizer puts its own way of marking
     spaces in place of that of files from before version 5, which marked another one after each special token.
     """
-    config, model = (read_json(path / name) if (path / name).exists() else {} for name in _CONFIGS)
-    declared = [_content(value) for key, value in config.items() if key in _SPECIAL_TOKENS]
+    config, model = (optional_json(path / name) for name in ("tokenizer_config.json", "config.json"))
     known = {token.content for token in inner.get_added_tokens_decoder().values()}
-    inner.add_special_tokens(
-        [token for token in declared if token not in known and inner.token_to_id(token) is not None]
-    )
+    declared = [token for token in special_tokens(path).values() if inner.token_to_id(token) is not None]
+    inner.add_special_tokens([token for token in declared if token not in known])
     kind = config.get("tokenizer_class") or model.get("tokenizer_class")
     if kind in ("LlamaTokenizer", "LlamaTokenizerFast") and model.get("model_type", "llama") == "llama":
         normalizer = repr(inner.normalizer)
