@@ -10,7 +10,7 @@ from synthetic import ENVIRONMENT, questions, record, settings, timed
 from draftwise.analysis.summary import summarize, summarize_run, write_summary
 from draftwise.bench.records import RunWriter, write_end
 from draftwise.errors import DraftwiseError
-from draftwise.tasks import SUITES, Prompt, shipped, suite_sha256
+from draftwise.tasks import Prompt, prompts_to_lines, suite_sha256
 
 KEYS = {
     "tokens_per_second",
@@ -57,6 +57,7 @@ def test_a_summary_has_exactly_these_keys() -> None:
         "overall",
         "subtasks",
         "invalid",
+        "best",
         "warnings",
     }
     assert found["overall"].keys() == {"as", "sps"} and found["subtasks"].keys() == {"qa"}
@@ -180,13 +181,10 @@ def test_the_turns_of_a_prompt_are_scored_each_for_itself() -> None:
     assert found["overall"]["as"]["quality"] == 0.5 and found["complete"]
 
 
-def test_a_run_on_the_disk_is_summarized_and_the_summary_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_on_the_disk_is_summarized_and_the_summary_written(tmp_path: Path) -> None:
     prompts, records = questions(5), timed({"as": 1, "sps": 2}, 5, 3, 0)
-    monkeypatch.setitem(SUITES, "builtin", shipped(lambda: prompts))
-    environment = ENVIRONMENT | {"sha256": {"suite": suite_sha256(prompts)}}
-    with RunWriter(tmp_path, {"settings": settings().to_record(), "environment": environment}) as writer:
+    environment = ENVIRONMENT | {"prompts_sha256": suite_sha256(prompts)}
+    with RunWriter(tmp_path, {"settings": settings().to_record(), "environment": environment}, prompts) as writer:
         for item in records:
             writer.add(item)
     killed = summarize_run(tmp_path)
@@ -195,6 +193,18 @@ def test_a_run_on_the_disk_is_summarized_and_the_summary_written(
     ended = summarize_run(tmp_path)
     assert ended["overall"]["as"]["bandwidth_share"] == pytest.approx(killed["overall"]["as"]["bandwidth_share"] / 2)
     assert json.loads(write_summary(tmp_path, ended).read_text()) == ended
-    monkeypatch.setitem(SUITES, "builtin", shipped(lambda: questions(6)))
-    with pytest.raises(DraftwiseError, match="another version of the suite 'builtin'"):
+
+
+def test_a_run_needs_its_own_prompts_and_neither_suite_nor_data(tmp_path: Path) -> None:
+    prompts = questions(5, "poetry")
+    chosen = replace(settings(), suite="file", data="gone.jsonl", subtasks=("poetry",))
+    environment = ENVIRONMENT | {"prompts_sha256": suite_sha256(prompts)}
+    with RunWriter(tmp_path, {"settings": chosen.to_record(), "environment": environment}, prompts):
+        pass
+    assert list(summarize_run(tmp_path)["subtasks"]) == ["poetry"]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(prompts_to_lines(questions(4, "poetry"))))
+    with pytest.raises(DraftwiseError, match="prompts.jsonl was changed"):
+        summarize_run(tmp_path)
+    (tmp_path / "prompts.jsonl").unlink()
+    with pytest.raises(DraftwiseError, match="prompts.jsonl cannot be read"):
         summarize_run(tmp_path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from draftwise.errors import DraftwiseError
+from draftwise.bench.models import Models
 from draftwise.options import DecodingOptions
 from draftwise.tasks import SUITES, Prompt, shipped
 
@@ -25,6 +25,11 @@ def prompts() -> list[Prompt]:
         for n in range(2)
     ]
     return chats + [Prompt(f"qa-{n}", "qa", ("Where" + "?" * n,), ("There",)) for n in range(3)]
+
+
+def models(engine: Any, **drafts: Any) -> Models:
+    """The engine as that of the built-in draft, or engines by their drafts' names."""
+    return Models(drafts or {"builtin": engine}, {"models": {}, "sha256": {}, "memory": "enough"})
 
 
 def add_suite() -> None:
@@ -53,7 +58,9 @@ class FakeEngine:
     now: int = 1_000
     calls: list[Call] = field(default_factory=list)
     target: Any = field(default_factory=lambda: SimpleNamespace(device="cpu", bytes_per_pass=None))
-    draft: Any = "a draft"
+    draft: Any = field(default_factory=lambda: SimpleNamespace(max_positions=CONTEXT, start_token_id=None))
+    chat_template: Any = None
+    context: int = CONTEXT
 
     def clock(self) -> int:
         return self.now
@@ -61,9 +68,19 @@ class FakeEngine:
     def encode(self, text: str) -> list[int]:
         return list(text.encode())
 
+    def encode_chat(self, messages: list[dict[str, str]]) -> list[int]:
+        assert self.chat_template is not None
+        return self.encode("".join(f"<{item['role']}>{item['content']}" for item in messages))
+
+    def decode(self, ids: list[int]) -> str:
+        """The first token of a text that begins with a less-than sign is special: it has no text."""
+        return bytes(ids).decode().removeprefix("<")
+
+    def prompt_limit(self, options: DecodingOptions) -> int:
+        return self.context - options.max_new_tokens
+
     def check_prompt(self, ids: list[int], method: str, options: DecodingOptions) -> None:
-        if len(ids) + options.max_new_tokens > CONTEXT:
-            raise DraftwiseError(f"the prompt has {len(ids)} tokens, too many")
+        assert 0 < len(ids) <= self.prompt_limit(options)
 
     def generate(self, ids: list[int], *, method: str, seed: int, **options: Any) -> Any:
         self.calls.append(Call(tuple(ids), method, seed, options, self.now))

@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from draftwise.bench import BenchSettings
+from draftwise.bench.settings import MODEL_FIELDS, Axis
 from draftwise.errors import DraftwiseError
 from draftwise.options import DecodingOptions
 
@@ -36,6 +38,14 @@ def test_the_defaults_are_the_seed_experiments() -> None:
         ({"warmups": 0}, "warmups must be"),
         ({"threads": 0}, "threads must be"),
         ({"target": ""}, "target must be"),
+        ({"dtype": "int3"}, "unknown dtype 'int3'; choose from: float32, bfloat16"),
+        ({"draft_dtype": "int3"}, "unknown dtype 'int3'"),
+        ({"implementation": "theirs"}, "unknown implementation 'theirs'; choose from: auto, own, transformers"),
+        ({"draft_implementation": "theirs"}, "unknown implementation 'theirs'"),
+        ({"truncate": "right"}, "truncate must be one of none, left, not 'right'"),
+        ({"sweep": (Axis("gamma", (4,)),)}, "gamma must be several different values"),
+        ({"sweep": (Axis("gamma", (4, 0)),)}, "gamma must be a whole number of at least 1, not 0"),
+        ({"sweep": (Axis("gamma", (2, 4)),)}, "gamma must be the first of its swept values, 2, not 4"),
         ({"target": "some/where"}, "'sps' needs a draft model"),
     ],
 )
@@ -50,13 +60,31 @@ def test_plain_decoding_needs_no_draft() -> None:
 
 def test_settings_survive_the_way_through_json() -> None:
     decoding = DecodingOptions(rollback_threshold=float("inf"), stop_token_ids=(3, 4), seed=2**62)
-    settings = BenchSettings(methods=("bild",), subtasks=("qa",), threads=2, decoding=decoding)
+    sweep = (Axis("rollback_threshold", (float("inf"), 3.0)), Axis("draft", ("a", "b")))
+    settings = BenchSettings(
+        methods=("bild",), subtasks=("qa",), threads=2, draft="a", truncate="left", decoding=decoding, sweep=sweep
+    )
     assert BenchSettings.from_record(json.loads(json.dumps(settings.to_record(), allow_nan=False))) == settings
+
+
+def test_data_alone_means_the_suite_of_a_users_file() -> None:
+    assert BenchSettings(data="prompts.jsonl").suite == "file"
+    assert (BenchSettings().suite, BenchSettings(suite="standard", data=None).suite) == ("builtin", "standard")
+
+
+def test_the_built_in_target_brings_its_draft_and_another_does_not() -> None:
+    assert BenchSettings().drafts == ("builtin",)
+    assert BenchSettings(target="a", methods=("as",)).drafts == ()
+    assert BenchSettings(target="a", draft="b").drafts == ("b",)
+
+
+def test_the_models_fields_are_fields() -> None:
+    assert set(MODEL_FIELDS) <= {item.name for item in fields(BenchSettings)}
 
 
 def test_declaring_the_settings_imports_nothing_heavy() -> None:
     code = (
-        "import sys, draftwise.bench.settings, draftwise.tasks\n"
+        "import sys, draftwise.bench.experiment, draftwise.tasks\n"
         "print(sorted({'torch', 'numpy', 'rich', 'nltk'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

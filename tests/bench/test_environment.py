@@ -6,31 +6,37 @@ from pathlib import Path
 
 import pytest
 import torch
-from fakes import FakeEngine, prompts
+from fakes import FakeEngine, models, prompts
 
 from draftwise.bench import BenchSettings, bandwidth
 from draftwise.bench.bandwidth import read_bandwidth
-from draftwise.bench.environment import code_revision, describe_environment, directory_hashes
+from draftwise.bench.environment import code_revision, describe_environment
+from draftwise.bench.models import directory_hashes
 from draftwise.bench.records import to_json
-from draftwise.tasks import suite_sha256
+from draftwise.tasks import Suite, suite_sha256
 
 
 def test_the_environment_is_strict_json_and_names_its_sources(engine: FakeEngine, settings: BenchSettings) -> None:
     engine.target.bytes_per_pass = 1 << 20
-    found = describe_environment(engine, settings, prompts())  # type: ignore[arg-type]
+    found = describe_environment(models(engine), settings, Suite(tuple(prompts()), ("line 3 is empty",)))
     to_json(found)
     assert found["sha256"]["suite"] == suite_sha256(prompts())
-    assert found["versions"].keys() == {"draftwise", "python", "torch", "tokenizers", "safetensors", "numpy"}
-    assert found["methods"]["bild"]["title"] == "BiLD" and found["methods"]["bild"]["lossless"] is False
+    assert found["versions"].keys() >= {"draftwise", "python", "torch", "tokenizers", "safetensors", "numpy"}
+    assert found["skipped_lines"] == ["line 3 is empty"] and found["memory"] == "enough"
+    bild = found["methods"]["bild"]
+    assert (bild["title"], bild["lossless"], bild["draft"]) == ("BiLD", False, "builtin")
+    assert bild["options"] == {"fallback_threshold": 0.6, "rollback_threshold": 3.0, "max_draft_tokens": 10}
     assert found["bytes_per_pass"] == 1 << 20 and found["bandwidth"] > 1e6
     assert found["gpu"] is None and found["cores"] >= 1 and found["memory_bytes"] > 2**20
 
 
 def test_hashes_cover_weights_config_and_tokenizer(tmp_path: Path) -> None:
-    for name in ("model.safetensors", "config.json", "tokenizer.json", "notes.txt"):
+    names = ["config.json", "merges.txt", "model.safetensors", "pytorch_model-00001-of-00002.bin", "spiece.model"]
+    names += ["tokenizer.json", "vocab.json"]
+    for name in [*names, "notes.txt", "optimizer.bin"]:
         (tmp_path / name).write_text(name)
     hashes = directory_hashes(tmp_path)
-    assert sorted(hashes) == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert sorted(hashes) == names
     assert hashes["config.json"] == hashlib.sha256(b"config.json").hexdigest()
 
 

@@ -39,7 +39,7 @@ def written(directory: Path, count: int = 3) -> Path:
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     written(tmp_path, 2)
     assert read_records(tmp_path) == [RECORD, RECORD]
-    assert read_run(tmp_path) == {"schema": 1, "settings": {}}
+    assert read_run(tmp_path) == {"schema": 2, "settings": {}}
 
 
 def test_a_line_is_on_the_disk_as_soon_as_it_is_added(tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_a_spoilt_line_before_the_last_is_an_error(tmp_path: Path) -> None:
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, 1)
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2}) + "\n")
-    with pytest.raises(DraftwiseError, match="schema 2, and this version reads 1"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 1}) + "\n")
+    with pytest.raises(DraftwiseError, match="schema 1, and this version reads 2"):
         read_records(tmp_path)
 
 
@@ -77,7 +77,7 @@ def test_a_directory_without_a_run_is_an_error(tmp_path: Path) -> None:
         read_run(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["run.json", "records.jsonl", "summary.json"])
+@pytest.mark.parametrize("name", ["run.json", "records.jsonl", "summary.json", "experiment.json"])
 def test_a_directory_that_holds_a_run_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
     for attempt in (lambda: prepare_directory(tmp_path), lambda: RunWriter(tmp_path, {})):

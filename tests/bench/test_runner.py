@@ -8,21 +8,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fakes import METHODS, MS, PASS, FakeEngine, prompts
+from fakes import METHODS, MS, PASS, FakeEngine, models, prompts
 
 from draftwise.bench import BenchSettings
 from draftwise.bench.interrupt import StoppedEarlyError
-from draftwise.bench.records import read_end, read_records, read_run
+from draftwise.bench.records import read_end, read_prompts, read_records, read_run
 from draftwise.bench.runner import RunResult, run_bench
 from draftwise.errors import DraftwiseError
 from draftwise.options import DecodingOptions
-from draftwise.tasks import history
+from draftwise.tasks import history, load_suite, suite_sha256
 
 SAMPLES = 7 * 3 * 3
 
 
 def run(engine: FakeEngine, settings: BenchSettings, directory: Path, **more: object) -> RunResult:
-    return run_bench(engine, settings, directory, clock=engine.clock, **more)  # type: ignore[arg-type]
+    suite = load_suite(settings.source, settings.subtasks, settings.limit)
+    return run_bench(models(engine), settings, suite, directory, clock=engine.clock, **more)  # type: ignore[arg-type]
 
 
 def test_a_run_leaves_its_settings_records_and_end(engine: FakeEngine, settings: BenchSettings, tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_times_and_tokens_are_written_as_the_engine_and_the_clock_gave_them(
     assert record.rounds == ((1, 1, 2),) * 6
     assert len(record.new_tokens) == 12
     line = json.loads((tmp_path / "records.jsonl").read_text().splitlines()[record.order])
-    assert line["schema"] == 1 and line["rounds"][0] == [1, 1, 2] and line["new_tokens"] == list(record.new_tokens)
+    assert line["schema"] == 2 and line["rounds"][0] == [1, 1, 2] and line["new_tokens"] == list(record.new_tokens)
 
 
 def test_the_second_turn_meets_plain_decodings_first_answer_with_every_method(
@@ -140,22 +141,31 @@ def test_a_signal_before_that_leaves_nothing(engine: FakeEngine, settings: Bench
     assert not (tmp_path / "run").exists()
 
 
-def test_prompts_that_do_not_fit_are_named_before_anything_is_written(
+def test_the_prompts_are_kept_beside_the_records(engine: FakeEngine, settings: BenchSettings, tmp_path: Path) -> None:
+    result = run(engine, settings, tmp_path)
+    assert tuple(read_prompts(tmp_path)) == result.prompts == tuple(prompts())
+    assert result.environment["prompts_sha256"] == suite_sha256(prompts())
+
+
+def test_no_prompt_that_fits_is_an_error_before_anything_is_written(
     engine: FakeEngine, settings: BenchSettings, tmp_path: Path
 ) -> None:
-    settings = replace(settings, decoding=DecodingOptions(max_new_tokens=394))
-    with pytest.raises(DraftwiseError, match="3 of 5 prompts.*'chat-0', turn 1: the prompt has 7 tokens"):
+    settings = replace(settings, decoding=DecodingOptions(max_new_tokens=396))
+    with pytest.raises(DraftwiseError, match="none of 5 prompts.*'chat-0', turn 1, of 7 tokens.*takes 1 to 4"):
         run(engine, settings, tmp_path / "run")
     assert engine.calls == [] and not (tmp_path / "run").exists()
 
 
-def test_a_second_turn_that_does_not_fit_is_named_too(
+def test_a_run_without_some_prompts_plans_fewer_samples(
     engine: FakeEngine, settings: BenchSettings, tmp_path: Path
 ) -> None:
-    settings = replace(settings, decoding=DecodingOptions(max_new_tokens=390))
-    with pytest.raises(DraftwiseError, match="2 of 2 prompts.*'chat-0', turn 2"):
-        run(engine, settings, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+    settings = replace(settings, decoding=DecodingOptions(max_new_tokens=394))
+    seen: list[tuple[int, int, str]] = []
+    result = run(engine, settings, tmp_path, progress=lambda *state: seen.append(state))
+    assert [prompt.id for prompt in result.prompts] == ["qa-0", "qa-1"] == [item.id for item in read_prompts(tmp_path)]
+    assert result.complete and result.planned == 2 * 3 * 3 == len(result.records)
+    assert [item["id"] for item in result.environment["refused"]] == ["chat-0", "chat-1", "qa-2"]
+    assert seen[-1] == (len(engine.calls), len(engine.calls), "repeat 3 of 3")
 
 
 def test_another_run_is_never_written_over(engine: FakeEngine, settings: BenchSettings, tmp_path: Path) -> None:

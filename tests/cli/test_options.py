@@ -72,4 +72,4 @@ def test_every_setting_of_a_bench_is_an_option(kind: type) -> None:
     from draftwise.cli.bench import command
 
     names = {parameter.name for parameter in command.params}
-    assert {item.name for item in fields(kind)} - names <= {"decoding"}
+    assert {item.name for item in fields(kind)} - names <= {"decoding", "sweep"}

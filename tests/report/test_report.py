@@ -9,6 +9,7 @@ from rich.console import Console
 
 from draftwise.report import report_run, result_lines
 
+MODEL = {"name": "builtin", "implementation": "own", "dtype": "float32", "device": "cpu"}
 LINE = re.compile(
     r"(Overall Result:|Subtask: [\w -]+,) AS: \d+\.\d\d tokens/sec, (SPS|BiLD): \d+\.\d\d tokens/sec"
     r" -> \d+\.\d\d X Speedup"
@@ -44,7 +45,7 @@ def summary() -> dict[str, Any]:
             },
         },
         "environment": {
-            "models": {"target": "builtin", "draft": "builtin"},
+            "models": {"target": MODEL, "drafts": [MODEL]},
             "versions": {"draftwise": "0.1.0", "torch": "2.13.0"},
             "revision": {"commit": "0123456789abcdef", "dirty": True},
             "cpu": "Some CPU @ 2 GHz",
@@ -63,6 +64,7 @@ def summary() -> dict[str, Any]:
         },
         "overall": methods,
         "subtasks": {"multi-turn": methods, "grammar correction": methods},
+        "best": {},
         "warnings": ["The run is incomplete: 54 of 63 samples were taken."],
     }
 

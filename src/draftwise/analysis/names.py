@@ -1,22 +1,27 @@
-"""What a summary says of its methods, and how things are counted in words."""
+"""What a summary says of its cells, by label, and how things are counted in words."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from draftwise.bench.inputs import BASELINE
+from draftwise.bench.cells import BASELINE
 
-__all__ = ["BASELINE", "counted", "lossless", "title"]
-
-
-def title(summary: dict[str, Any], method: str) -> str:
-    """A method's name as people write it."""
-    return str(_row(summary, method).get("title", method))
+__all__ = ["BASELINE", "counted", "lossless", "method", "title"]
 
 
-def lossless(summary: dict[str, Any], method: str) -> bool:
-    """Whether a method gives what plain decoding gives."""
-    return bool(_row(summary, method).get("lossless", True))
+def title(summary: dict[str, Any], label: str) -> str:
+    """A cell's name as people write it."""
+    return str(_row(summary, label).get("title", label))
+
+
+def method(summary: dict[str, Any], label: str) -> str:
+    """The name of a cell's method."""
+    return str(_row(summary, label).get("method", label))
+
+
+def lossless(summary: dict[str, Any], label: str) -> bool:
+    """Whether a cell gives what plain decoding gives."""
+    return bool(_row(summary, label).get("lossless", True))
 
 
 def counted(count: int, thing: str) -> str:
@@ -24,6 +29,6 @@ def counted(count: int, thing: str) -> str:
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
-def _row(summary: dict[str, Any], method: str) -> dict[str, Any]:
+def _row(summary: dict[str, Any], label: str) -> dict[str, Any]:
     rows: dict[str, dict[str, Any]] = summary["environment"].get("methods") or {}
-    return rows.get(method, {})
+    return rows.get(label, {})

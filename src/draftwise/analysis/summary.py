@@ -1,4 +1,4 @@
-"""A run's figures: overall and for each subtask, for each method, as the JSON values of ``summary.json``.
+"""A run's figures: overall and for each subtask, for each cell, as the JSON values of ``summary.json``.
 
 decode tokens/s is the sum of new tokens by the sum of decode time, end-to-end tokens/s the same by total time. The
 speed-up is paired: for each prompt the mean log ratio of plain decoding's time per token and the method's, over its
@@ -11,14 +11,26 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from draftwise.analysis.best import best_cells
 from draftwise.analysis.figures import Figures, method_figures
 from draftwise.analysis.names import BASELINE
 from draftwise.analysis.notes import make_notes
 from draftwise.analysis.samples import Samples, by_method
-from draftwise.bench.records import SCHEMA, SUMMARY, Record, read_end, read_records, read_run, to_json
+from draftwise.bench.cells import make_cells
+from draftwise.bench.records import (
+    PROMPTS,
+    SCHEMA,
+    SUMMARY,
+    Record,
+    read_end,
+    read_prompts,
+    read_records,
+    read_run,
+    to_json,
+)
 from draftwise.bench.settings import BenchSettings
 from draftwise.errors import DraftwiseError
-from draftwise.tasks import Prompt, load_suite, score_answer, subtasks_of, suite_sha256
+from draftwise.tasks import Prompt, score_answer, subtasks_of, suite_sha256
 
 
 def summarize(
@@ -30,12 +42,12 @@ def summarize(
         DraftwiseError: a rate is above what memory allows, so none is reported.
     """
     present = subtasks_of(prompts)
-    planned = sum(len(prompt.turns) for prompt in prompts) * len(settings.methods) * settings.repeats
+    labels = [cell.label for cell in make_cells(settings)]
+    planned = sum(len(prompt.turns) for prompt in prompts) * len(labels) * settings.repeats
     limit = settings.decoding.max_new_tokens
-    everything = by_method(records, settings.methods, limit)
+    everything = by_method(records, labels, limit)
     subtasks = {
-        name: by_method([record for record in records if record.subtask == name], settings.methods, limit)
-        for name in present
+        name: by_method([record for record in records if record.subtask == name], labels, limit) for name in present
     }
     scores = _scores(records, prompts)
     summary: dict[str, Any] = {
@@ -53,22 +65,22 @@ def summarize(
             for record, why in samples.faults
         ],
     }
-    return summary | {"warnings": make_notes(summary, everything)}
+    best = best_cells(summary) if len(labels) > len(settings.methods) else {}
+    return summary | {"best": best, "warnings": make_notes(summary, everything)}
 
 
 def summarize_run(directory: str | Path) -> dict[str, Any]:
     """The summary of a run that lies in a directory, finished or not.
 
     Raises:
-        DraftwiseError: the run can't be read, or its suite isn't the one that is installed.
+        DraftwiseError: the run can't be read, or its prompts aren't those that were measured.
     """
     path = Path(directory)
     header = read_run(path)
     settings = BenchSettings.from_record(header["settings"])
-    prompts = load_suite(settings.suite, settings.subtasks, settings.limit).prompts
-    environment = header["environment"]
-    if environment["sha256"]["suite"] != suite_sha256(prompts):
-        raise DraftwiseError(f"{path} was measured on another version of the suite {settings.suite!r}")
+    prompts, environment = read_prompts(path), header["environment"]
+    if environment["prompts_sha256"] != suite_sha256(prompts):
+        raise DraftwiseError(f"{path / PROMPTS} was changed: its prompts are not those that were measured")
     environment["after"] = read_end(path).get("environment")
     return summarize(read_records(path), prompts, settings, environment)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shlex
@@ -16,25 +15,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from draftwise.bench.bandwidth import read_bandwidth
+from draftwise.bench.cells import describe_cells, make_cells
+from draftwise.bench.inputs import Inputs
+from draftwise.bench.models import Models
 from draftwise.bench.settings import BenchSettings
-from draftwise.tasks import Prompt, suite_sha256
+from draftwise.tasks import Prompt, Suite, suite_sha256
 
 if TYPE_CHECKING:
     from draftwise.engine import Engine
 
 PACKAGES = ("torch", "tokenizers", "safetensors", "numpy")
-MODEL_FILES = ("*.safetensors", "config.json", "tokenizer.json")
+EXTRAS = ("transformers", "datasets", "huggingface_hub", "jinja2")
 GPU_FACTS = ("name", "driver_version", "clocks.sm", "clocks.mem", "power.limit", "temperature.gpu")
 
 
-def describe_environment(engine: Engine, settings: BenchSettings, prompts: Sequence[Prompt]) -> dict[str, Any]:
-    """The facts of a run that are known before its first sample, as JSON values.
+def describe_environment(models: Models, settings: BenchSettings, suite: Suite) -> dict[str, Any]:
+    """The facts of a run that are known before its prompts are encoded, as JSON values.
 
     ``bytes_per_pass`` is what the target reads of its weights for one pass, and ``bandwidth`` the bytes a second that
-    this machine reads from a buffer of that size; both are None where the model doesn't say how much it reads.
+    this machine reads from a buffer of that size, None where a pass reads nothing. ``methods`` says what each cell is,
+    by label.
     """
     import torch
 
+    own = dict(models.facts)
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.argv),
@@ -45,12 +49,43 @@ def describe_environment(engine: Engine, settings: BenchSettings, prompts: Seque
         "cores": _cores(),
         "threads": torch.get_num_threads(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "models": {"target": settings.target, "draft": settings.draft or _default_draft(engine)},
-        "sha256": model_hashes(settings) | {"suite": suite_sha256(prompts)},
-        "prompts": len(prompts),
-        "methods": _methods(settings),
-        **_state(engine),
+        **own,
+        "sha256": {**own.get("sha256", {}), "suite": suite_sha256(suite.prompts)},
+        "skipped_lines": list(suite.skipped),
+        "methods": describe_cells(make_cells(settings)),
+        **_state(models.first),
     }
+
+
+def describe_prompts(
+    models: Models, settings: BenchSettings, prompts: Sequence[Prompt], inputs: Inputs
+) -> dict[str, Any]:
+    """What became of the prompts: how many are measured, and what was left out, cut or is too long for a draft."""
+    return {
+        "prompts": len(prompts),
+        "prompts_sha256": suite_sha256(prompts),
+        "chat_template": models.first.chat_template is not None,
+        "refused": [item._asdict() for item in inputs.refused],
+        "truncated": [item._asdict() for item in inputs.truncated],
+        "outgrown": _outgrown(models, settings, inputs),
+    }
+
+
+def _outgrown(models: Models, settings: BenchSettings, inputs: Inputs) -> dict[str, dict[str, int]]:
+    """For each draft with a shorter context than some prompt and its answer: how many prompts, and its context.
+
+    An encoder-decoder's context holds no prompt, so nothing of it is said here.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for name, engine in models.engines.items():
+        draft = engine.draft
+        if name is None or draft is None or draft.start_token_id is not None:
+            continue
+        room = draft.max_positions - settings.decoding.max_new_tokens
+        long = {task[0] for task, ids in inputs.ids.items() if len(ids) > room}
+        if long:
+            found[name] = {"prompts": len(long), "context": draft.max_positions}
+    return found
 
 
 def describe_end(engine: Engine) -> dict[str, Any]:
@@ -78,30 +113,6 @@ def code_revision(root: Path) -> dict[str, Any] | None:
     return {"commit": commit, "dirty": bool(changes)} if commit else None
 
 
-def model_hashes(settings: BenchSettings) -> dict[str, dict[str, str]]:
-    """SHA-256 of each model's weights, config and tokenizer, file by file."""
-    from draftwise.builtin import draft_directory, target_directory
-
-    places = {"target": target_directory() if settings.target == "builtin" else Path(settings.target)}
-    draft = settings.draft or ("builtin" if settings.target == "builtin" else None)
-    if draft is not None:
-        places["draft"] = draft_directory() if draft == "builtin" else Path(draft)
-    return {role: directory_hashes(place) for role, place in places.items()}
-
-
-def directory_hashes(directory: Path) -> dict[str, str]:
-    """SHA-256 of a model directory's files by name."""
-    hashes: dict[str, str] = {}
-    for path in sorted(path for pattern in MODEL_FILES for path in directory.glob(pattern)):
-        with open(path, "rb") as file:
-            hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashes
-
-
-def _default_draft(engine: Engine) -> str | None:
-    return "builtin" if engine.draft is not None else None
-
-
 def _versions() -> dict[str, str]:
     from draftwise import __version__
 
@@ -109,14 +120,8 @@ def _versions() -> dict[str, str]:
         "draftwise": __version__,
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
+        **{name: metadata.version(name) for name in EXTRAS if name in sys.modules},
     }
-
-
-def _methods(settings: BenchSettings) -> dict[str, dict[str, Any]]:
-    from draftwise.methods import METHODS
-
-    rows = [METHODS[name] for name in settings.methods]
-    return {row.name: {"title": row.title, "lossless": row.lossless, "paper": row.paper} for row in rows}
 
 
 def _cpu_model() -> str:

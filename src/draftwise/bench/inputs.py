@@ -1,11 +1,12 @@
-"""The ids that each method meets, made and checked before anything is timed."""
+"""The ids that each cell meets, made and checked before anything is timed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from draftwise.bench.cells import BASELINE, Cell
 from draftwise.bench.plan import Task, sample_seed
 from draftwise.bench.settings import BenchSettings
 from draftwise.errors import DraftwiseError
@@ -15,13 +16,44 @@ from draftwise.tasks import Prompt, history
 if TYPE_CHECKING:
     from draftwise.engine import Engine
 
-BASELINE = "as"
-
 Tick = Callable[[str], None]
 """Called with a label whenever one unit of work is done."""
 
-WarmUp = tuple[str, Task, DecodingOptions]
-"""An untimed call: method, prompt and options."""
+WarmUp = tuple[Cell, Task, DecodingOptions]
+"""An untimed call: cell, prompt and options."""
+
+
+class Refused(NamedTuple):
+    """A prompt that is left out because of one of its turns."""
+
+    id: str
+    turn: int  # counted from 0
+    tokens: int  # 0 where the turn is empty
+    limit: int  # the most tokens that the target takes beside the new ones
+
+
+class Truncated(NamedTuple):
+    """A turn whose front was cut off."""
+
+    id: str
+    turn: int  # counted from 0
+    tokens: int  # before the cut
+    cut: int
+
+
+@dataclass(slots=True)
+class Inputs:
+    """The ids of every turn that is measured, and what was left out or cut to get them."""
+
+    ids: dict[Task, list[int]] = field(default_factory=dict)
+    refused: list[Refused] = field(default_factory=list)
+    truncated: list[Truncated] = field(default_factory=list)
+
+    def drop(self, reason: Refused) -> None:
+        """Leave a prompt out, with the turns that were taken in already."""
+        self.refused.append(reason)
+        self.ids = {task: ids for task, ids in self.ids.items() if task[0] != reason.id}
+        self.truncated = [item for item in self.truncated if item.id != reason.id]
 
 
 def call_options(decoding: DecodingOptions) -> dict[str, Any]:
@@ -29,61 +61,94 @@ def call_options(decoding: DecodingOptions) -> dict[str, Any]:
     return {name: value for name, value in asdict(decoding).items() if name != "seed"}
 
 
-def make_inputs(
-    engine: Engine, settings: BenchSettings, prompts: Sequence[Prompt], tick: Tick
-) -> dict[Task, list[int]]:
-    """The ids of every turn of every prompt.
+def make_inputs(engine: Engine, settings: BenchSettings, prompts: Sequence[Prompt], tick: Tick) -> Inputs:
+    """The ids of every turn of every prompt that the target can take.
 
-    The history of a later turn is plain decoding's own answers, the same for every method.
+    The history of a later turn is plain decoding's own answers, the same for every cell. A prompt of which one turn is
+    empty, or too long for the target's context, is left out as a whole; with ``truncate`` "left" the front of a long
+    turn is cut instead.
 
     Raises:
-        DraftwiseError: some prompts cannot be decoded; it names the first and counts them.
+        DraftwiseError: no prompt is left, or one holds what the target cannot read.
     """
-    inputs = {(prompt.id, 0): engine.encode(prompt.turns[0]) for prompt in prompts}
-    _check(engine, settings, inputs)
+    inputs, limit = Inputs(), engine.prompt_limit(settings.decoding)
     answers: dict[str, list[str]] = {prompt.id: [] for prompt in prompts}
     options = call_options(settings.decoding)
-    for turn in range(1, max(len(prompt.turns) for prompt in prompts)):
-        later = [prompt for prompt in prompts if len(prompt.turns) > turn]
-        for prompt in later:
+    for turn in range(max(len(prompt.turns) for prompt in prompts)):
+        for prompt in (prompt for prompt in prompts if len(prompt.turns) > turn):
             before = (prompt.id, turn - 1)
-            seed = sample_seed(settings.decoding.seed, 0, before)
-            answers[prompt.id].append(engine.generate(inputs[before], method=BASELINE, seed=seed, **options).text)
-            tick("first answers")
-        texts = {(prompt.id, turn): history(prompt.turns[: turn + 1], answers[prompt.id]) for prompt in later}
-        new = {task: engine.encode(text) for task, text in texts.items()}
-        _check(engine, settings, new)
-        inputs |= new
+            if turn and before not in inputs.ids:
+                continue
+            if turn:
+                seed = sample_seed(settings.decoding.seed, 0, before)
+                answers[prompt.id].append(
+                    engine.generate(inputs.ids[before], method=BASELINE, seed=seed, **options).text
+                )
+                tick("first answers")
+            ids = _read(engine, prompt.turns[: turn + 1], answers[prompt.id])
+            _take(engine, settings, inputs, (prompt.id, turn), ids, limit)
+    if not inputs.ids:
+        first = inputs.refused[0]
+        raise DraftwiseError(
+            f"none of {len(prompts)} prompts can be decoded; the first is {first.id!r}, turn {first.turn + 1}, "
+            f"of {first.tokens} tokens, and the target takes 1 to {limit} beside {settings.decoding.max_new_tokens} new"
+            " ones; shorten the prompts, ask for fewer new tokens, or cut them with --truncate left"
+        )
     return inputs
 
 
+def _read(engine: Engine, turns: Sequence[str], answers: Sequence[str]) -> list[int]:
+    """The ids of a conversation, in the chat template's form where there is one."""
+    if engine.chat_template is None:
+        return engine.encode(history(turns, answers))
+    return engine.encode_chat(messages(turns, answers))
+
+
+def messages(turns: Sequence[str], answers: Sequence[str]) -> list[dict[str, str]]:
+    """A conversation as a chat template takes it: what the user says, with the answers, stripped, in between."""
+    said = [{"role": "user", "content": turn} for turn in turns]
+    answered = [{"role": "assistant", "content": answer.strip()} for answer in answers]
+    pairs = [list(pair) for pair in zip(said, answered, strict=False)]
+    return [message for pair in pairs for message in pair] + said[len(answered) :]
+
+
+def _take(engine: Engine, settings: BenchSettings, inputs: Inputs, task: Task, ids: list[int], limit: int) -> None:
+    """Take a turn in, cut it, or leave its prompt out."""
+    if len(ids) > limit and settings.truncate == "left" and limit > 1:
+        inputs.truncated.append(Truncated(*task, len(ids), len(ids) - limit))
+        ids = _cut(engine, ids, limit)
+    if not ids or len(ids) > limit:
+        inputs.drop(Refused(*task, len(ids), limit))
+        return
+    engine.check_prompt(ids, BASELINE, settings.decoding)
+    inputs.ids[task] = ids
+
+
+def _cut(engine: Engine, ids: list[int], limit: int) -> list[int]:
+    """The last ids, behind the first where that is a special token: it has no text, and the model wants to begin so."""
+    lead = ids[:1] if engine.decode(ids[:1]) == "" else []
+    return lead + ids[len(ids) - limit + len(lead) :]
+
+
 def answers_needed(prompts: Sequence[Prompt]) -> int:
-    """How many plain answers ``make_inputs`` decodes, and so how often it ticks."""
+    """How many plain answers ``make_inputs`` decodes at most."""
     return sum(len(prompt.turns) - 1 for prompt in prompts)
 
 
-def _check(engine: Engine, settings: BenchSettings, inputs: dict[Task, list[int]]) -> None:
-    faults: dict[Task, str] = {}
-    for task, ids in inputs.items():
-        for method in settings.methods:
-            try:
-                engine.check_prompt(ids, method, settings.decoding)
-            except DraftwiseError as error:
-                faults.setdefault(task, str(error))
-    if faults:
-        (name, turn), reason = next(iter(faults.items()))
-        count = f"{len(faults)} of {len(inputs)}"
-        raise DraftwiseError(f"{count} prompts cannot be decoded; the first is {name!r}, turn {turn + 1}: {reason}")
-
-
-def warm_up_calls(settings: BenchSettings, inputs: dict[Task, list[int]], short: int = 8) -> list[WarmUp]:
+def warm_up_calls(
+    cells: Sequence[Cell], settings: BenchSettings, inputs: dict[Task, list[int]], short: int = 8
+) -> list[WarmUp]:
     """The untimed calls before the first sample, a fixed number that follows from the settings and the prompts.
 
-    Each method answers at each length of prompt that occurs, ``warmups`` times, and stops after ``short`` tokens; then
+    Each cell answers at each length of prompt that occurs, ``warmups`` times, and stops after ``short`` tokens; then
     the longest prompt in full, so that every length of context has been seen.
     """
     by_length = {len(ids): task for task, ids in inputs.items()}
-    decoding = settings.decoding
-    brief = replace(decoding, max_new_tokens=min(short, decoding.max_new_tokens))
-    jobs = [(by_length[length], brief) for length in sorted(by_length)] + [(by_length[max(by_length)], decoding)]
-    return [(method, *job) for job in jobs for method in settings.methods for _ in range(settings.warmups)]
+    full = settings.decoding.max_new_tokens
+    jobs = [(by_length[length], min(short, full)) for length in sorted(by_length)] + [(by_length[max(by_length)], full)]
+    return [
+        (cell, task, replace(cell.options, max_new_tokens=count))
+        for task, count in jobs
+        for cell in cells
+        for _ in range(settings.warmups)
+    ]

@@ -1,6 +1,6 @@
-"""The order of a run: for each prompt all methods back to back, in an order shuffled anew in each repeat.
+"""The order of a run: for each prompt all cells back to back, in an order shuffled anew in each repeat.
 
-Drift of the machine (heat, neighbours, clocks) then falls on all methods alike. Everything follows from the run's seed
+Drift of the machine (heat, neighbours, clocks) then falls on all cells alike. Everything follows from the run's seed
 and the names of things, so a stored seed gives the plan again.
 """
 
@@ -18,12 +18,12 @@ Task = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One sample to be taken; ``seed`` is that of its random numbers, the same for all methods."""
+    """One sample to be taken, of the cell with that label; ``seed`` is that of its random numbers, the same for all."""
 
     order: int
     repeat: int
     task: Task
-    method: str
+    cell: str
     seed: int
 
 
@@ -32,7 +32,7 @@ def tasks_of(prompts: Sequence[Prompt]) -> list[Task]:
     return [(prompt.id, turn) for prompt in prompts for turn in range(len(prompt.turns))]
 
 
-def make_plan(tasks: Sequence[Task], methods: Sequence[str], repeats: int, seed: int) -> list[Step]:
+def make_plan(tasks: Sequence[Task], labels: Sequence[str], repeats: int, seed: int) -> list[Step]:
     """Every sample of a run, in order.
 
     The prompts are shuffled too, so that a run that is cut short has met all subtasks alike.
@@ -42,11 +42,11 @@ def make_plan(tasks: Sequence[Task], methods: Sequence[str], repeats: int, seed:
         shuffled = list(tasks)
         _random(seed, "prompts", repeat).shuffle(shuffled)
         for task in shuffled:
-            group = list(methods)
+            group = list(labels)
             _random(seed, "methods", repeat, *task).shuffle(group)
             steps += [
-                Step(len(steps) + place, repeat, task, method, sample_seed(seed, repeat, task))
-                for place, method in enumerate(group)
+                Step(len(steps) + place, repeat, task, label, sample_seed(seed, repeat, task))
+                for place, label in enumerate(group)
             ]
     return steps
 

@@ -1,4 +1,4 @@
-"""What a run leaves: ``run.json`` before its first sample, a line of ``records.jsonl`` for each, ``end.json`` after.
+"""What a run leaves: ``run.json`` and ``prompts.jsonl`` first, a line of ``records.jsonl`` a sample, ``end.json`` last.
 
 Records are only ever added. Each line is flushed, so a killed run loses its last line at most, and the reader passes
 over a last line that is torn.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,9 +16,11 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from draftwise.errors import DraftwiseError
+from draftwise.tasks import Prompt, parse_prompts, prompts_to_lines
 
-SCHEMA = 1
+SCHEMA = 2
 RECORDS, RUN, END, SUMMARY = "records.jsonl", "run.json", "end.json", "summary.json"
+PROMPTS, EXPERIMENT = "prompts.jsonl", "experiment.json"
 
 
 class RoundCounts(NamedTuple):
@@ -30,13 +33,13 @@ class RoundCounts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One sample: one method's answer to one turn of one prompt, and the time it took.
+    """One sample: one cell's answer to one turn of one prompt, and the time it took.
 
     Attributes:
         prompt_id: the prompt in its suite.
         subtask: the prompt's subtask.
         turn: counted from 0.
-        method: a name in ``methods.METHODS``.
+        method: the label of its cell; without a sweep that is the method's name.
         repeat: counted from 0.
         order: the sample's place in the whole run, counted from 0.
         seed: of the sample's random numbers.
@@ -89,7 +92,7 @@ def prepare_directory(output: str | Path | None) -> Path:
     """
     path = Path("runs") / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ") if output is None else Path(output)
     try:
-        for name in (RUN, RECORDS, SUMMARY):
+        for name in (RUN, RECORDS, SUMMARY, EXPERIMENT):
             if (path / name).exists():
                 raise DraftwiseError(f"{path} already holds a run ({name}); give another output directory")
         existing = next(place for place in (path, *path.absolute().parents) if place.exists())
@@ -109,8 +112,8 @@ def _unwritable(path: Path, error: OSError) -> DraftwiseError:
 class RunWriter:
     """Opens a new run and adds to its records, a line at a time."""
 
-    def __init__(self, directory: Path, header: dict[str, Any]) -> None:
-        """Make the directory and write ``run.json``.
+    def __init__(self, directory: Path, header: dict[str, Any], prompts: Iterable[Prompt] = ()) -> None:
+        """Make the directory and write ``run.json``, and the prompts that are measured.
 
         Raises:
             DraftwiseError: as ``prepare_directory``.
@@ -120,6 +123,8 @@ class RunWriter:
             directory.mkdir(parents=True, exist_ok=True)
             with open(directory / RUN, "x", encoding="utf-8") as file:
                 file.write(to_json({"schema": SCHEMA} | header))
+            with open(directory / PROMPTS, "x", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in prompts_to_lines(prompts))
             self._file = open(directory / RECORDS, "x", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
             raise _unwritable(directory, error) from None
@@ -159,12 +164,39 @@ def read_run(directory: Path) -> dict[str, Any]:
     return header
 
 
+def read_prompts(directory: Path) -> list[Prompt]:
+    """The prompts that a run measured.
+
+    Raises:
+        DraftwiseError: they can't be read.
+    """
+    path = directory / PROMPTS
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeError) as error:
+        raise DraftwiseError(f"{path} cannot be read: {error}") from None
+    return parse_prompts(lines, str(path))
+
+
 def write_end(directory: Path, facts: dict[str, Any]) -> None:
     """Write ``end.json``: whether the run is complete, and the machine's state after the last sample."""
+    _write(directory / END, facts)
+
+
+def write_experiment(directory: Path, facts: dict[str, Any]) -> None:
+    """Make the directory of an experiment of several runs and write ``experiment.json``: which runs, and where."""
     try:
-        (directory / END).write_text(to_json({"schema": SCHEMA} | facts), encoding="utf-8")
+        directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(directory, error) from None
+    _write(directory / EXPERIMENT, facts)
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    try:
+        path.write_text(to_json({"schema": SCHEMA} | facts), encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path.parent, error) from None
 
 
 def read_end(directory: Path) -> dict[str, Any]:

@@ -6,23 +6,22 @@ The clock is read right before and right after ``Engine.generate``; the engine s
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from draftwise.bench.environment import describe_end, describe_environment
+from draftwise.bench.cells import Cell, make_cells
+from draftwise.bench.environment import describe_end, describe_environment, describe_prompts
 from draftwise.bench.inputs import WarmUp, answers_needed, call_options, make_inputs, warm_up_calls
 from draftwise.bench.interrupt import StopRequest
+from draftwise.bench.models import Models
 from draftwise.bench.plan import Step, Task, make_plan, tasks_of
 from draftwise.bench.records import Record, RoundCounts, RunWriter, prepare_directory, write_end
 from draftwise.bench.settings import BenchSettings
-from draftwise.tasks import Prompt, load_suite
-
-if TYPE_CHECKING:
-    from draftwise.engine import Engine
+from draftwise.tasks import Prompt, Suite
 
 Progress = Callable[[int, int, str], None]
 """Called between samples, never inside one, with the units done, their total and what is being done."""
@@ -59,59 +58,71 @@ class _Ticker:
 
 
 def run_bench(
-    engine: Engine,
+    models: Models,
     settings: BenchSettings,
+    suite: Suite,
     directory: str | Path,
     *,
+    facts: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     clock: Callable[[], int] = perf_counter_ns,
 ) -> RunResult:
-    """Measure every method of the settings on every prompt and write the run to ``directory``.
+    """Measure every cell of the settings on every prompt and write the run to ``directory``.
 
     Ctrl-C or SIGTERM ends the run after the current sample; its records stay.
 
     Args:
-        engine: with the models of ``settings`` loaded.
+        models: those of ``settings``, loaded.
         settings: what to measure.
-        directory: where ``run.json``, ``records.jsonl`` and ``end.json`` go; must hold no other run.
+        suite: the prompts.
+        directory: where the run's files go; must hold no other run.
+        facts: more for the environment that is written down, such as the experiment that the run belongs to.
         progress: called between samples.
         clock: nanoseconds; for tests.
 
     Raises:
-        DraftwiseError: the directory or a prompt can't be used (nothing is written then), or the disk is full.
+        DraftwiseError: the directory can't be used or no prompt can (nothing is written then), or the disk is full.
     """
     path = prepare_directory(directory)
-    prompts = load_suite(settings.suite, settings.subtasks, settings.limit).prompts
+    cells = make_cells(settings)
     with StopRequest() as stop, _threads(settings.threads):
-        planned = len(tasks_of(prompts)) * len(settings.methods) * settings.repeats
-        ticker = _Ticker(answers_needed(prompts) + planned, progress, stop)
+        ticker = _Ticker(answers_needed(suite.prompts) + planned_samples(suite.prompts, settings), progress, stop)
 
         def early(label: str) -> None:
             ticker(label)
             stop.check()
 
-        environment = describe_environment(engine, settings, prompts)
-        inputs = make_inputs(engine, settings, prompts, early)
-        warm_ups = warm_up_calls(settings, inputs)
-        ticker.total += len(warm_ups)
+        environment = describe_environment(models, settings, suite) | dict(facts or {})
+        inputs = make_inputs(models.first, settings, suite.prompts, early)
+        prompts = tuple(prompt for prompt in suite.prompts if (prompt.id, 0) in inputs.ids)
+        planned = planned_samples(prompts, settings)
+        warm_ups = warm_up_calls(cells, settings, inputs.ids)
+        ticker.total = ticker.done + len(warm_ups) + planned
         stop.check()
-        environment["warm_ups"] = len(warm_ups)
+        environment |= describe_prompts(models, settings, prompts, inputs) | {"warm_ups": len(warm_ups)}
         header = {"settings": settings.to_record(), "environment": environment, "planned": planned}
-        bench = _Bench(engine, settings, {prompt.id: prompt.subtask for prompt in prompts}, inputs, clock)
-        with RunWriter(path, header) as writer, _quiet_collector():
+        subtasks = {prompt.id: prompt.subtask for prompt in prompts}
+        bench = _Bench(models, {cell.label: cell for cell in cells}, settings, subtasks, inputs.ids, clock)
+        with RunWriter(path, header, prompts) as writer, _quiet_collector():
             bench.warm_up(warm_ups, ticker)
             records = bench.measure(writer, ticker)
-        environment["after"] = describe_end(engine)
+        environment["after"] = describe_end(models.first)
         end = {"complete": len(records) == planned, "samples": len(records), "stopped_by": stop.signal}
         write_end(path, end | {"planned": planned, "environment": environment["after"]})
     return RunResult(path, settings, prompts, environment, tuple(records), planned, stop.signal)
+
+
+def planned_samples(prompts: Sequence[Prompt], settings: BenchSettings) -> int:
+    """How many samples a run of these prompts takes: a record for each cell, turn and repeat."""
+    return len(tasks_of(prompts)) * len(make_cells(settings)) * settings.repeats
 
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
     """What every sample needs."""
 
-    engine: Engine
+    models: Models
+    cells: dict[str, Cell]  # by label
     settings: BenchSettings
     subtasks: dict[str, str]  # by prompt id
     inputs: dict[Task, list[int]]
@@ -119,16 +130,17 @@ class _Bench:
 
     def warm_up(self, calls: list[WarmUp], ticker: _Ticker) -> None:
         """Decode without looking at the clock."""
-        for method, task, options in calls:
+        for cell, task, options in calls:
             if ticker.stop.requested:
                 return
-            self.engine.generate(self.inputs[task], method=method, seed=options.seed, **call_options(options))
+            engine = self.models.engine(cell)
+            engine.generate(self.inputs[task], method=cell.method, seed=options.seed, **call_options(options))
             ticker("warming up")
 
     def measure(self, writer: RunWriter, ticker: _Ticker) -> list[Record]:
         """Take the planned samples, or those before a stop was requested, and write each down at once."""
         settings, records = self.settings, list[Record]()
-        for step in make_plan(list(self.inputs), settings.methods, settings.repeats, settings.decoding.seed):
+        for step in make_plan(list(self.inputs), list(self.cells), settings.repeats, settings.decoding.seed):
             if ticker.stop.requested:
                 break
             gc.collect()
@@ -140,15 +152,16 @@ class _Bench:
 
     def sample(self, step: Step) -> Record:
         """Take one sample."""
-        ids, options = self.inputs[step.task], call_options(self.settings.decoding)
+        cell, ids = self.cells[step.cell], self.inputs[step.task]
+        engine, method, options = self.models.engine(cell), cell.method, call_options(cell.options)
         began = self.clock()
-        out = self.engine.generate(ids, method=step.method, seed=step.seed, **options)
+        out = engine.generate(ids, method=method, seed=step.seed, **options)
         total = self.clock() - began
         return Record(
             prompt_id=step.task[0],
             subtask=self.subtasks[step.task[0]],
             turn=step.task[1],
-            method=step.method,
+            method=step.cell,
             repeat=step.repeat,
             order=step.order,
             seed=step.seed,

@@ -2,67 +2,144 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from draftwise.bench.settings import BenchSettings
-from draftwise.cli.options import build, settings_options
+from draftwise.bench.experiment import PlannedRun, expand, read_experiment
+from draftwise.bench.settings import MODEL_FIELDS, BenchSettings
+from draftwise.cli.options import FILE_KEY, experiment_values, keys_of, settings_options
 from draftwise.cli.progress import shown_progress
+from draftwise.errors import DraftwiseError
 from draftwise.options import DecodingOptions
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from draftwise.bench.models import FoundModels, Models
     from draftwise.bench.runner import RunResult
+    from draftwise.tasks import Suite
+
+EXPERIMENT = "experiment"
+
+
+def _read_file(ctx: click.Context, param: click.Parameter, path: str | None) -> str | None:
+    """Make a file's values the defaults of the options that follow, which the command line overrides."""
+    if path is not None and not ctx.resilient_parsing:
+        values = read_experiment(path, keys_of(ctx.command))
+        try:
+            ctx.default_map = experiment_values(values, BenchSettings, DecodingOptions)
+        except DraftwiseError as error:
+            raise DraftwiseError(f"{path}: {error}") from None
+        ctx.meta[FILE_KEY] = path
+    return path
 
 
 @click.command("bench")
-@settings_options(BenchSettings)
-@settings_options(DecodingOptions)
-def command(**values: Any) -> None:
+@click.argument(EXPERIMENT, required=False, is_eager=True, callback=_read_file, metavar="[EXPERIMENT.toml]")
+@settings_options(BenchSettings, lists=True)
+@settings_options(DecodingOptions, lists=True)
+def command(experiment: str | None, **values: Any) -> None:
     """Measure the methods against plain decoding, prompt by prompt, and write the run to a directory.
 
-    Without options: the seed experiment's settings on the pair of models that ships with draftwise.
+    Without options: the seed experiment's settings on the pair of models that ships with draftwise. Options that end
+    in [,…] take several values with commas: those that only some methods read, and --draft, give these methods several
+    rows in one run; the others make a run for each value. EXPERIMENT.toml holds options by their names
+    (max_new_tokens = 30, gamma = [2, 4]); the command line overrides it.
     """
     from draftwise.bench.records import prepare_directory
     from draftwise.tasks import load_suite
 
-    settings = build(BenchSettings, values, decoding=build(DecodingOptions, values))
-    directory = prepare_directory(settings.output)
-    load_suite(settings.suite, settings.subtasks, settings.limit)
+    runs = expand(values)
+    settings = runs[0].settings  # no option that says where prompts come from takes several values
+    root = prepare_directory(settings.output)
+    suite = load_suite(settings.source, settings.subtasks, settings.limit)
+    facts = {} if experiment is None else {"experiment": {"file": experiment, "text": _text_of(experiment)}}
+    sys.exit(_run_all(runs, suite, root, facts))
 
+
+def _text_of(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
+def _run_all(runs: list[PlannedRun], suite: Suite, root: Path, facts: Mapping[str, Any]) -> int:
+    """Measure and report run after run; the exit code.
+
+    All models are found before the first run begins, so that no wrong name ends an experiment half way.
+    """
+    from rich.console import Console
+
+    from draftwise.bench.models import find_models
+    from draftwise.report import report_experiment
+
+    found = [find_models(run.settings, suite.prompts) for run in runs]
+    if len(runs) > 1:
+        _write_experiment(root, runs, facts)
+    console, shelf, done = Console(), _Shelf(), list[tuple[str, dict[str, Any]]]()
+    stopped_by = None
+    for run, models in zip(runs, found, strict=True):
+        if run.label:
+            click.echo(f"draftwise: run {run.label}", err=True)
+        summary, stopped_by = _run(run, shelf.load(models), suite, root, facts, console)
+        done += [(run.label, summary)] if summary is not None else []
+        if stopped_by is not None:
+            break
+    if len(done) > 1:
+        report_experiment(done, console)
+    # A stopped run exits as a program that the signal ended would.
+    return 0 if stopped_by is None else 128 + signal.Signals[stopped_by]
+
+
+class _Shelf:
+    """Keeps the models of the last run for one that uses the same, and lets go of them before it loads others."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[object, Models] | None = None
+
+    def load(self, found: FoundModels) -> Models:
+        """The models, loaded now or before."""
+        key = ([getattr(found.settings, name) for name in MODEL_FIELDS], found.drafts)
+        if self._kept is None or self._kept[0] != key:
+            self._kept = None
+            gc.collect()
+            self._kept = (key, found.load(lambda line: click.echo(line, err=True)))
+        return self._kept[1]
+
+
+def _run(
+    run: PlannedRun, models: Models, suite: Suite, root: Path, facts: Mapping[str, Any], console: Console
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Measure and report one run: its summary, if it left one, and the signal that ended it, if one did."""
     from draftwise.analysis.summary import summarize, write_summary
     from draftwise.bench.interrupt import StoppedEarlyError
     from draftwise.bench.runner import run_bench
-    from draftwise.engine import Engine
-
-    engine = Engine.load(settings.target, settings.draft, dtype=settings.dtype, device=settings.device)
-    try:
-        with shown_progress() as progress:
-            result = run_bench(engine, settings, directory, progress=progress)
-    except StoppedEarlyError as stopped:
-        click.echo(f"draftwise: {stopped}", err=True)
-        sys.exit(_exit_code(stopped.signal))
-    summary = summarize(result.records, result.prompts, settings, result.environment)
-    write_summary(directory, summary)
-    _report(summary)
-    click.echo(_closing(result), err=True)
-    if result.stopped_by is not None:
-        sys.exit(_exit_code(result.stopped_by))
-
-
-def _exit_code(signal_name: str) -> int:
-    """A stopped run exits as a program that the signal ended would."""
-    return 128 + signal.Signals[signal_name]
-
-
-def _report(summary: dict[str, Any]) -> None:
-    from rich.console import Console
-
     from draftwise.report import report_run
 
-    report_run(summary, Console())
+    try:
+        with shown_progress() as progress:
+            result = run_bench(models, run.settings, suite, root / run.folder, facts=facts, progress=progress)
+    except StoppedEarlyError as stopped:
+        click.echo(f"draftwise: {stopped}", err=True)
+        return None, stopped.signal
+    summary = summarize(result.records, result.prompts, run.settings, result.environment)
+    write_summary(result.directory, summary)
+    if run.label:
+        console.rule(run.label, characters="─", align="left")
+    report_run(summary, console)
+    click.echo(_closing(result), err=True)
+    return summary, result.stopped_by
+
+
+def _write_experiment(root: Path, runs: list[PlannedRun], facts: Mapping[str, Any]) -> None:
+    from draftwise.bench.records import write_experiment
+
+    rows = [{"label": run.label, "directory": run.folder, "settings": run.settings.to_record()} for run in runs]
+    write_experiment(root, {"runs": rows, **facts})
 
 
 def _closing(result: RunResult) -> str:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from draftwise.report.console import report_run
 from draftwise.report.lines import result_lines
+from draftwise.report.overview import report_experiment
 
-__all__ = ["report_run", "result_lines"]
+__all__ = ["report_experiment", "report_run", "result_lines"]

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from draftwise.analysis.names import BASELINE, counted
+from draftwise.bench.cells import SYMBOLS
+from draftwise.report.best import BEST_LEGEND, best_table
 from draftwise.report.lines import EXPLANATION, result_lines
 from draftwise.report.table import tables
 
@@ -27,7 +29,13 @@ def report_run(summary: dict[str, Any], console: Console) -> None:
         console.print()
         console.print(table)
     console.print()
-    console.print(Text(LEGEND, style="dim"))
+    console.print(Text(LEGEND + _abbreviations(summary), style="dim"))
+    best = best_table(summary, console.width)
+    if best is not None:
+        console.print()
+        console.print(best)
+        console.print()
+        console.print(Text(BEST_LEGEND, style="dim"))
     for note in summary["warnings"]:
         console.print(Text.assemble(("! ", "bold yellow"), note))
     console.print()
@@ -48,8 +56,8 @@ def environment_block(summary: dict[str, Any]) -> Table:
 
 def _facts(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     environment, settings = summary["environment"], summary["settings"]
-    models, versions = environment.get("models") or {}, environment.get("versions") or {}
-    yield "models", f"target {models.get('target')}, draft {models.get('draft')}, {settings['dtype']}"
+    versions = environment.get("versions") or {}
+    yield "models", _models(settings, environment.get("models") or {})
     yield "decoding", _decoding(settings)
     yield (
         "prompts",
@@ -62,15 +70,40 @@ def _facts(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items()) + _revision(environment)
 
 
+def _models(settings: dict[str, Any], models: dict[str, Any]) -> str:
+    """Target and drafts by name, with what is not as usual about the way they run."""
+    target, drafts = models.get("target") or {}, models.get("drafts") or []
+    usual = {"implementation": "own", "dtype": target.get("dtype"), "device": target.get("device")}
+    small = ", ".join(draft["name"] + _unusual(draft, usual) for draft in drafts) or "none"
+    large = str(target.get("name")) + _unusual(target, usual)
+    return f"target {large}, draft {small}, {settings['dtype']}"
+
+
+def _unusual(model: dict[str, Any], usual: dict[str, Any]) -> str:
+    said = [str(model[key]) for key, value in usual.items() if key in model and model[key] != value]
+    return f" ({', '.join(said)})" if said else ""
+
+
 def _decoding(settings: dict[str, Any]) -> str:
-    values = settings["decoding"]
+    values, sweep = settings["decoding"], settings.get("sweep") or {}
+
+    def of(name: str) -> str:
+        return "/".join(map(str, sweep.get(name) or [values[name]]))
+
     text = f"temperature {values['temperature']:g}, {values['max_new_tokens']} new tokens, seed {values['seed']}"
     if "sps" in settings["methods"]:
-        text += f"; SPS gamma {values['gamma']}"
+        text += f"; SPS gamma {of('gamma')}"
     if "bild" in settings["methods"]:
-        text += f"; BiLD fallback {values['fallback_threshold']}, rollback {values['rollback_threshold']}"
-        text += f", at most {values['max_draft_tokens']} drafted"
+        text += f"; BiLD fallback {of('fallback_threshold')}, rollback {of('rollback_threshold')}"
+        text += f", at most {of('max_draft_tokens')} drafted"
     return text
+
+
+def _abbreviations(summary: dict[str, Any]) -> str:
+    """What the symbols in the names of a sweep's cells stand for."""
+    swept = summary["settings"].get("sweep") or {}
+    said = [f"{SYMBOLS[name]}: {name.replace('_', ' ')}" for name in swept if name in SYMBOLS]
+    return " In the names: " + ", ".join(said) + "." if said else ""
 
 
 def _machine(settings: dict[str, Any], environment: dict[str, Any]) -> str:

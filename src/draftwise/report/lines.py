@@ -13,18 +13,23 @@ EXPLANATION = (
 
 
 def result_lines(summary: dict[str, Any]) -> list[str]:
-    """A line for each method but plain decoding, overall and then for each subtask.
+    """A line for each cell but plain decoding, overall and then for each subtask.
 
-    Without plain decoding, or with it alone, a line holds the rate that there is; a method without one has no line.
+    Without plain decoding, or with it alone, a line holds the rate that there is; a cell without one has no line.
     """
-    lines = list(_lines(summary, "Overall Result:", summary["overall"]))
-    for subtask, methods in summary["subtasks"].items():
-        lines += _lines(summary, f"Subtask: {subtask},", methods)
+    lines = overall_lines(summary)
+    for subtask, cells in summary["subtasks"].items():
+        lines += _lines(summary, f"Subtask: {subtask},", cells)
     return lines
 
 
-def _lines(summary: dict[str, Any], start: str, methods: dict[str, dict[str, Any]]) -> Iterator[str]:
-    rates = {name: figures["tokens_per_second"] for name, figures in methods.items()}
+def overall_lines(summary: dict[str, Any]) -> list[str]:
+    """The lines over all subtasks alone."""
+    return list(_lines(summary, "Overall Result:", summary["overall"]))
+
+
+def _lines(summary: dict[str, Any], start: str, cells: dict[str, dict[str, Any]]) -> Iterator[str]:
+    rates = {name: figures["tokens_per_second"] for name, figures in cells.items()}
     known = {name: round(value, 2) for name, value in rates.items() if value is not None}
     base = known.get(BASELINE)
     for name, value in known.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -14,7 +14,10 @@ from draftwise.analysis.names import BASELINE, lossless, title
 from draftwise.report.numbers import interval, number
 
 WIDE = 100
-"""From this width on the end-to-end speed-up has its interval too."""
+"""From this width on the end-to-end speed-up has its interval too, where the names of the cells leave room for it."""
+
+LONGEST = 32
+"""A longer name of a cell may be wrapped for the sake of a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,51 @@ class Column:
     cell: Callable[[dict[str, Any]], str]
 
 
-def columns(width: int) -> list[Column]:
-    """The columns that a console of that width has room for."""
-    wide = width >= WIDE
+class Layout(NamedTuple):
+    """How a console's width is shared out."""
+
+    names: int  # the first column's width; longer names are wrapped
+    columns: list[Column]
+
+
+def layout(width: int, longest: int) -> Layout:
+    """The columns that a console of that width has room for beside names of up to ``longest`` characters."""
+    wanted = max(6, min(longest, LONGEST))
+    choices = ([_wide()] if width >= WIDE else []) + [_narrow(), _bare()]
+    found = next((columns for columns in choices if _room(width, columns) >= wanted), choices[-1])
+    return Layout(max(6, min(longest, _room(width, found))), found)
+
+
+def _room(width: int, columns: list[Column]) -> int:
+    """What the columns leave to the names; each column but the last is followed by a space."""
+    return width - 1 - sum(column.width + 1 for column in columns)
+
+
+def _wide() -> list[Column]:
     return [
-        Column("tokens/s [95 %]", 23 if wide else 19, _tokens_per_second),
-        Column("speed-up [95 %]", 19 if wide else 17, lambda figures: interval(figures, "speedup", 2)),
-        Column("total [95 %]", 19, lambda figures: interval(figures, "end_to_end_speedup", 2))
-        if wide
-        else Column("total", 5, lambda figures: number(figures["end_to_end_speedup"], 2)),
+        Column("tokens/s [95 %]", 23, _tokens_per_second),
+        Column("speed-up [95 %]", 19, lambda figures: interval(figures, "speedup", 2)),
+        Column("total [95 %]", 19, lambda figures: interval(figures, "end_to_end_speedup", 2)),
+        *_others(),
+    ]
+
+
+def _narrow() -> list[Column]:
+    return [
+        Column("tokens/s [95 %]", 19, _tokens_per_second),
+        Column("speed-up [95 %]", 17, lambda figures: interval(figures, "speedup", 2)),
+        Column("total", 5, lambda figures: number(figures["end_to_end_speedup"], 2)),
+        *_others(),
+    ]
+
+
+def _bare() -> list[Column]:
+    """Without the interval of the rate: the speed-up's is what tells cells apart."""
+    return [Column("tokens/s", 8, lambda figures: number(figures["tokens_per_second"], 1)), *_narrow()[1:]]
+
+
+def _others() -> list[Column]:
+    return [
         Column("acc. len", 8, lambda figures: number(figures["acceptance_length"], 2)),
         Column("agree", 5, lambda figures: number(figures["agreement"], 2)),
         Column("quality", 7, lambda figures: number(figures["quality"], 3)),
@@ -44,36 +83,40 @@ def columns(width: int) -> list[Column]:
 def tables(summary: dict[str, Any], width: int) -> list[Table]:
     """The overall table and one for each subtask, for a console of that width."""
     parts = {"overall": summary["overall"], **summary["subtasks"]}
-    return [_table(summary, name, methods, width) for name, methods in parts.items()]
+    return [
+        cells_table(summary, name, cells, width, header=place == 0) for place, (name, cells) in enumerate(parts.items())
+    ]
 
 
-def _table(summary: dict[str, Any], name: str, methods: dict[str, dict[str, Any]], width: int) -> Table:
-    first = name == "overall"
+def cells_table(
+    summary: dict[str, Any], name: str, cells: dict[str, dict[str, Any]], width: int, *, header: bool
+) -> Table:
+    """A row for each cell, under a name; ``header`` says whether the columns' heads are shown."""
     table = Table(
         title=Text(name, style="bold"),
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
-        show_header=first,
+        show_header=header,
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    chosen = columns(width)
-    table.add_column("", width=6, no_wrap=True)
-    for column in chosen:
+    names, columns = layout(width, max(len(title(summary, label)) for label in cells))
+    table.add_column("", width=names)
+    for column in columns:
         table.add_column(column.head, width=column.width, justify="right", no_wrap=True)
-    for method, figures in methods.items():
-        cells = [column.cell(figures) for column in chosen]
-        table.add_row(Text(title(summary, method), style=_style(summary, method)), *cells)
+    for label, figures in cells.items():
+        values = [column.cell(figures) for column in columns]
+        table.add_row(cell_title(summary, label), *values)
     return table
+
+
+def cell_title(summary: dict[str, Any], label: str) -> Text:
+    """A cell's name in its colour: plain decoding dim, lossless green, lossy yellow."""
+    style = "dim" if label == BASELINE else "green" if lossless(summary, label) else "yellow"
+    return Text(title(summary, label), style=style)
 
 
 def _tokens_per_second(figures: dict[str, Any]) -> str:
     value = figures["tokens_per_second"]
     return interval(figures, "tokens_per_second", 0 if value is not None and value >= 100 else 1)
-
-
-def _style(summary: dict[str, Any], method: str) -> str:
-    if method == BASELINE:
-        return "dim"
-    return "green" if lossless(summary, method) else "yellow"
