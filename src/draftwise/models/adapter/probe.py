@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.adapter.quiet import first_line
+from draftwise.models.adapter.quiet import one_line
 from draftwise.models.adapter.rows import Row
 from draftwise.models.adapter.support import unrewindable
 
@@ -81,8 +81,8 @@ def _run(model: Runner, module: Any, row: Row, ids: list[int]) -> Tensor:
         logits = model.run(torch.tensor([ids], device=model.device), row, len(ids))
     except Exception as error:  # a model that wants more than ids may fail in any way of its own
         raise DraftwiseError(
-            f"transformers can't run a {module.config.model_type!r} model, as {str(module.config.name_or_path)!r} holds, "
-            f"on token ids: {first_line(error)}"
+            f"transformers can't run the {module.config.model_type!r} model of {str(module.config.name_or_path)!r} "
+            f"on token ids: {one_line(error)}"
         ) from None
     row.length += len(ids)
     held = row.cache.get_seq_length()

@@ -11,6 +11,8 @@ from typing import Any
 
 from draftwise.errors import DraftwiseError
 
+_LONGEST = 240
+
 
 def transformers_library(directory: Path) -> Any:
     """The transformers module.
@@ -49,7 +51,7 @@ def quietly() -> Iterator[None]:
                 hub.disable_progress_bars()  # type: ignore[attr-defined]
 
 
-def first_line(error: Exception) -> str:
-    """What an error of the library says, cut to a line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def one_line(error: Exception) -> str:
+    """What an error of the library says, in one line of bearable length."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"

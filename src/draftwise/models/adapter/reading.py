@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.adapter.quiet import first_line, quietly
+from draftwise.models.adapter.quiet import one_line, quietly
 from draftwise.models.adapter.support import Architecture
 
 _DERIVED = re.compile(
@@ -39,13 +39,13 @@ def read_module(directory: Path, architecture: Architecture, *, dtype: torch.dty
                 output_loading_info=True,
             )
     except Exception as error:  # whatever went wrong in a library's loader, the person needs one line
-        raise DraftwiseError(f"transformers can't load {str(directory)!r}: {first_line(error)}") from None
+        raise DraftwiseError(f"transformers can't load {str(directory)!r}: {one_line(error)}") from None
     _expect_sound(directory, report)
     try:
         module = module.to(device)
     except RuntimeError as error:  # torch's way of saying that memory ran out
         raise DraftwiseError(
-            f"can't put {str(directory)!r} on {device} ({first_line(error)}); choose a smaller dtype or another device"
+            f"can't put {str(directory)!r} on {device} ({one_line(error)}); choose a smaller dtype or another device"
         ) from None
     module.config.return_dict = True
     return module.eval().requires_grad_(False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.adapter.quiet import first_line, quietly, transformers_library
+from draftwise.models.adapter.quiet import one_line, quietly, transformers_library
 from draftwise.models.files import read_json
 
 UNBOUNDED = 1 << 30
@@ -71,7 +71,7 @@ def find_architecture(directory: Path, raw: Mapping[str, Any]) -> Architecture:
 def _read_config(directory: Path, raw: Mapping[str, Any]) -> Any:
     transformers = transformers_library(directory)
     kind = raw.get("model_type")
-    if kind not in transformers.CONFIG_MAPPING:
+    if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         if raw.get("auto_map"):
             raise DraftwiseError(
                 f"the model_type {kind!r} of {str(directory)!r} needs code from its repository (auto_map in "
@@ -92,9 +92,7 @@ def _read_config(directory: Path, raw: Mapping[str, Any]) -> Any:
                 str(directory), trust_remote_code=False, local_files_only=True
             )
     except Exception as error:  # a configuration raises whatever its own checks raise
-        raise DraftwiseError(
-            f"transformers can't use {str(directory / 'config.json')!r}: {first_line(error)}"
-        ) from None
+        raise DraftwiseError(f"transformers can't use {str(directory / 'config.json')!r}: {one_line(error)}") from None
 
 
 def _model_class(directory: Path, config: Any) -> Any:
