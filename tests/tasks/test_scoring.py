@@ -80,6 +80,11 @@ def test_grammar_is_right_or_wrong() -> None:
     assert score("grammar correction", " she goes home.", "She goes home.") == 0.0
 
 
+def test_grammar_may_be_set_apart_as_data_sets_do() -> None:
+    assert score("grammar correction", " I don't know, it's late.", "I do n't know , it 's late .") == 1.0
+    assert score("grammar correction", " I know alot.", "I know a lot .") == 0.0
+
+
 def test_any_other_subtask_is_scored_by_the_words_of_the_answer() -> None:
     assert metric_of("poetry") == "token F1"
     assert score("poetry", " the capital", "the capital Orvel town") == pytest.approx(2 / 3)

@@ -5,7 +5,19 @@ import json
 import pytest
 
 from draftwise.errors import DraftwiseError
-from draftwise.tasks import SUBTASKS, SUITES, Prompt, history, load_suite, parse_prompts, shipped, suite_sha256
+from draftwise.tasks import (
+    SUBTASKS,
+    SUITES,
+    Prompt,
+    SuiteSource,
+    check_source,
+    history,
+    load_suite,
+    parse_prompts,
+    shipped,
+    subtasks_of,
+    suite_sha256,
+)
 
 
 @pytest.fixture
@@ -71,6 +83,55 @@ def test_unknown_names_list_the_known() -> None:
         load_suite("small", ["poetry"])
     with pytest.raises(DraftwiseError, match="subtask of small: 'rag'.*multi-turn, qa"):
         load_suite("small", ["rag"])
+
+
+def test_an_unknown_suite_that_is_nearly_known_is_guessed() -> None:
+    with pytest.raises(DraftwiseError, match=r"did you mean 'spec-bench'\? .*standard.*jfleg.*hf:NAME\[:CONFIG\]"):
+        load_suite("specbench")
+    with pytest.raises(DraftwiseError, match="unknown suite 'zzz'; choose from: builtin, standard"):
+        load_suite("zzz")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (SuiteSource("file"), r"suite 'file' needs --data with a file .*\.jsonl, \.json, \.txt"),
+        (SuiteSource("spec-bench"), "suite 'spec-bench' needs --data with its question.jsonl"),
+        (SuiteSource("builtin", "a.txt"), "suite 'builtin' takes no data, so not 'a.txt'; .*spec-bench, file"),
+        (SuiteSource("hf:a/b", "a.txt"), "takes no data"),
+        (SuiteSource("file", "a.txt", prompt_field="q"), "suite 'file' takes no prompt_field, so not 'q'; hf:"),
+        (SuiteSource("jfleg", reference_field="q"), "suite 'jfleg' takes no reference_field"),
+        (SuiteSource(prompt_field="q"), "suite 'builtin' takes no prompt_field"),
+    ],
+)
+def test_a_suite_is_told_what_it_needs_and_no_more(source: SuiteSource, words: str) -> None:
+    for use in (check_source, load_suite):
+        with pytest.raises(DraftwiseError, match=words):
+            use(source)
+
+
+def test_data_alone_means_a_file() -> None:
+    assert (SuiteSource().name, SuiteSource(data="a.txt").name) == ("builtin", "file")
+
+
+def test_every_suite_says_what_it_is_and_needs() -> None:
+    for name, entry in SUITES.items():
+        assert entry.about, name
+        assert bool(entry.needs) != entry.is_shipped, name
+
+
+def test_other_subtasks_follow_in_order_of_appearance() -> None:
+    names = ["zebra", "rag", "ant", "qa", "zebra"]
+    prompts = [Prompt(str(n), name, ("?",)) for n, name in enumerate(names)]
+    assert subtasks_of(prompts) == ["qa", "rag", "zebra", "ant"]
+
+
+@pytest.mark.parametrize("name", ["", " ", "qa ", "a\nb", "x" * 61, "half \ud83d"])
+def test_a_subtask_has_a_short_name(name: str) -> None:
+    with pytest.raises(DraftwiseError, match="one line of 1 to 60 characters") as caught:
+        Prompt("a", name, ("?",))
+    str(caught.value).encode()
+    assert Prompt("a", "x" * 60, ("?",)).subtask == "x" * 60
 
 
 def test_the_hash_follows_what_the_prompts_say() -> None:

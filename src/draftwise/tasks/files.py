@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def load_file(source: SuiteSource, limit: int | None) -> Suite:
     """
     path = Path(str(source.data))
     read = FORMATS.get(path.suffix.lower())
-    if read is None and not path.is_dir():
+    if read is None and not os.path.isdir(path):
         raise DraftwiseError(f"{path} must end in one of: {', '.join(FORMATS)}")
     return (read or _json_lines)(path, source.skip_bad_lines)
 
@@ -39,7 +40,7 @@ def load_file(source: SuiteSource, limit: int | None) -> Suite:
 def load_lines(path: Path, read: Callable[[Row, int], Prompt], skip: bool) -> Suite:
     """The prompts of a file of JSON lines, each of them made by ``read`` of its object and its number."""
     return gather(
-        _lines(path), lambda raw, number: read(parse_object(_decoded(raw)), number),
+        _lines(path), lambda raw, number: read(parse_object(_line(raw)), number),
         origin=str(path), unit="line", skip=skip,
     )  # fmt: skip
 
@@ -50,7 +51,7 @@ def _json_lines(path: Path, skip: bool) -> Suite:
 
 def _json_list(path: Path, skip: bool) -> Suite:
     try:
-        values = parse_json(_decoded(b"".join(_chunks(path)), longest=None))
+        values = parse_json(_decoded(b"".join(_chunks(path))))
     except DraftwiseError as error:
         raise DraftwiseError(f"{path}: {error}") from None
     if not isinstance(values, list):
@@ -63,7 +64,7 @@ def _json_list(path: Path, skip: bool) -> Suite:
 
 def _text_lines(path: Path, skip: bool) -> Suite:
     def read(raw: bytes, number: int) -> Prompt:
-        return Prompt(f"line-{number}", CUSTOM, (read_text(_decoded(raw), "the prompt"),))
+        return Prompt(f"line-{number}", CUSTOM, (read_text(_line(raw), "the prompt"),))
 
     return gather(_lines(path), read, origin=str(path), unit="line", skip=skip)
 
@@ -86,7 +87,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     """The file's lines as they are, but for the mark that some editors put before the first."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DraftwiseError(f"{path} is a directory; name a file of prompts")
     try:
         with path.open("rb") as file:
@@ -96,9 +97,13 @@ def _chunks(path: Path) -> Iterator[bytes]:
         raise DraftwiseError(f"{path} can't be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _decoded(raw: bytes, longest: int | None = LONGEST_LINE) -> str:
-    if longest is not None and len(raw) > longest:
-        raise DraftwiseError(f"{len(raw):,} bytes long, more than {longest:,}")
+def _line(raw: bytes) -> str:
+    if len(raw) > LONGEST_LINE:
+        raise DraftwiseError(f"{len(raw):,} bytes long, more than {LONGEST_LINE:,}")
+    return _decoded(raw)
+
+
+def _decoded(raw: bytes) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:

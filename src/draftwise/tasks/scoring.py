@@ -29,6 +29,7 @@ METRICS: dict[str, str] = {
 
 _BY_FIELDS = ("fields", "token F1")  # the two are one metric: by the fields where a prompt names them
 _WORD = re.compile(r"\w+")
+_APART = re.compile(r"\s+(?=[.,;:!?)]|n't\b|'(?:s|re|ve|ll|d|m)\b)")  # as the Penn Treebank cuts words
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?")
 
 
@@ -98,8 +99,8 @@ def last_number_match(answer: str, reference: str) -> float:
 
 
 def exact_match(answer: str, reference: str) -> float:
-    """1 if the two are the same but for white space, else 0."""
-    return float(normalise(answer) == normalise(reference))
+    """1 if the two are the same but for white space, that before a comma or in a cut word ("do n't") included."""
+    return float(_APART.sub("", normalise(answer)) == _APART.sub("", normalise(reference)))
 
 
 def _last_number(text: str) -> float | None:
