@@ -11,7 +11,7 @@ from draftwise.tasks import SUBTASKS, Prompt, load_suite, score_answer, subtasks
 from draftwise.tasks.scoring import field_recall, words
 
 LENGTHS = {"rag": (400, 900), "summarization": (400, 900), "law analytics": (150, 500)}
-"""Words of a prompt, from and to."""
+"""Words of the text that a prompt is about, from and to."""
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,16 @@ def test_conversations_have_two_turns_and_nothing_else_has(prompts: tuple[Prompt
 @pytest.mark.parametrize("subtask", LENGTHS)
 def test_long_prompts_are_as_long_as_promised(prompts: tuple[Prompt, ...], subtask: str) -> None:
     low, high = LENGTHS[subtask]
-    lengths = {prompt.id: len(prompt.turns[0].split()) for prompt in prompts if prompt.subtask == subtask}
+    lengths = {prompt.id: len(text_of(prompt).split()) for prompt in prompts if prompt.subtask == subtask}
     faults = [f"{name} has {count} words" for name, count in lengths.items() if not low <= count <= high]
     assert not faults, named(faults)
+
+
+def text_of(prompt: Prompt) -> str:
+    """What stands between the instruction, which is the first paragraph, and the question, which is the last."""
+    instruction, *text, question = prompt.turns[0].split("\n\n")
+    assert len(instruction.split()) < 60 > len(question.split()), prompt.id
+    return "\n".join(text)
 
 
 def test_the_text_is_plain(prompts: tuple[Prompt, ...]) -> None:
