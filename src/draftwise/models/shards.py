@@ -78,7 +78,7 @@ class _Pickled:
             yield StoredTensor(self._path, name, tuple(tensor.shape), dtype)
 
     def read(self, name: str) -> Tensor:
-        return self._tensors[name]
+        return self._tensors[name].detach()
 
 
 class _Kind(NamedTuple):
