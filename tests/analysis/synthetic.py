@@ -9,19 +9,22 @@ import numpy as np
 
 from draftwise.bench import BenchSettings
 from draftwise.bench.records import Record, RoundCounts
+from draftwise.bench.settings import Axis
 from draftwise.options import DecodingOptions
 from draftwise.tasks import Prompt
+
+
+def cell(method: str, title: str) -> dict[str, Any]:
+    """What an environment says of a cell."""
+    return {"method": method, "title": title, "lossless": method != "bild"}
+
 
 ENVIRONMENT: dict[str, Any] = {
     "cores": 4,
     "load_average": [0.1, 0.1, 0.1],
     "bandwidth": 30e9,
     "bytes_per_pass": 30_000_000,
-    "methods": {
-        "as": {"title": "AS", "lossless": True},
-        "sps": {"title": "SPS", "lossless": True},
-        "bild": {"title": "BiLD", "lossless": False},
-    },
+    "methods": {"as": cell("as", "AS"), "sps": cell("sps", "SPS"), "bild": cell("bild", "BiLD")},
 }
 MS = 1_000_000
 
@@ -65,8 +68,10 @@ def record(
     )
 
 
-def settings(methods: tuple[str, ...] = ("as", "sps"), repeats: int = 3, **decoding: Any) -> BenchSettings:
-    return BenchSettings(methods=methods, repeats=repeats, decoding=DecodingOptions(**decoding))
+def settings(
+    methods: tuple[str, ...] = ("as", "sps"), repeats: int = 3, sweep: tuple[Axis, ...] = (), **decoding: Any
+) -> BenchSettings:
+    return BenchSettings(methods=methods, repeats=repeats, sweep=sweep, decoding=DecodingOptions(**decoding))
 
 
 def questions(count: int, subtask: str = "qa") -> list[Prompt]:

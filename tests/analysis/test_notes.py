@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthetic import ENVIRONMENT, questions, settings, timed
+import pytest
+from synthetic import ENVIRONMENT, cell, questions, settings, timed
 
 from draftwise.analysis.summary import summarize
+from draftwise.bench.settings import Axis
 
 
 def notes(speeds: dict[str, float], repeats: int = 3, noise: float = 0.02, **environment: Any) -> str:
@@ -39,3 +41,40 @@ def test_a_busy_machine_is_named() -> None:
 
 def test_an_unknown_bandwidth_is_named() -> None:
     assert "speed of memory is unknown" in notes({"as": 1}, bandwidth=None)
+
+
+def test_prompts_that_were_left_out_are_counted() -> None:
+    refused = [{"id": "a", "turn": 1, "tokens": 900, "limit": 370}, {"id": "b", "turn": 0, "tokens": 0, "limit": 370}]
+    said = notes({"as": 1}, refused=refused, prompts=58)
+    assert "2 of 60 prompts left out; the first is 'a', turn 2, of 900 tokens where 370 have room." in said
+    assert "1 of 59 prompts left out; the first is 'b', turn 1, empty." in notes(
+        {"as": 1}, refused=refused[1:], prompts=58
+    )
+
+
+def test_prompts_that_were_cut_are_counted() -> None:
+    cut = [{"id": "a", "turn": 0, "tokens": 400, "cut": 30}, {"id": "b", "turn": 0, "tokens": 380, "cut": 10}]
+    assert "2 prompts cut at the front to fit the context, by 30 tokens at most." in notes({"as": 1}, truncated=cut)
+
+
+def test_bad_lines_that_were_passed_over_are_counted() -> None:
+    said = notes({"as": 1}, skipped_lines=["x.jsonl, line 3: no turn", "x.jsonl, line 9: no turn"])
+    assert "2 bad lines of the data passed over; the first: x.jsonl, line 3: no turn." in said
+
+
+def test_prompts_that_outgrow_a_draft_are_counted() -> None:
+    said = notes({"as": 1, "sps": 2}, outgrown={"small": {"prompts": 3, "context": 128}}, prompts=60)
+    assert "3 of 60 prompts outgrow the context of 128 of the draft small; speculation pauses there." in said
+
+
+@pytest.mark.parametrize(("speed", "count"), [(1.001, "4 cells of BiLD"), (2.0, None)])
+def test_the_cells_of_a_method_share_their_notes(speed: float, count: str | None) -> None:
+    values = (0.5, 0.6, 0.7, 0.8)
+    labels = [f"bild fallback_threshold={value}" for value in values]
+    cells = {"as": cell("as", "AS")} | {label: cell("bild", f"BiLD fb={label[-3:]}") for label in labels}
+    records = timed({"as": 1.0} | dict.fromkeys(labels, speed), 60, 3, 0)
+    chosen = settings(("as", "bild"), sweep=(Axis("fallback_threshold", values),), fallback_threshold=0.5)
+    found = summarize(records, questions(60), chosen, ENVIRONMENT | {"methods": cells})["warnings"]
+    assert found[0] == "BiLD is lossy: its answers score 1.000 where those of AS score 1.000."
+    noise = [note for note in found if "noise" in note]
+    assert noise == ([f"{count}: the difference from AS is noise, their intervals hold 1."] if count else [])

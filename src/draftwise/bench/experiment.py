@@ -109,7 +109,8 @@ def read_experiment(path: str | Path, known: Mapping[str, str]) -> dict[str, Any
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        # With a line feed at its end even an error on the last line has its place named.
+        return tomllib.loads(path.read_bytes().decode("utf-8") + "\n")
     except OSError as error:
         raise DraftwiseError(
             f"the experiment {str(path)!r} cannot be read: {error.strerror}; give a TOML file"

@@ -25,8 +25,8 @@ def best_table(summary: dict[str, Any], width: int) -> Table | None:
     if not summary["best"]:
         return None
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
-    # Six spaces part the columns; what the numbers leave is shared by the two cells' names and the subtask's.
-    share = (width - 2 * SPEED - QUALITY - 6) // 3
+    # Two spaces part each column from the next; the two cells' names and the subtask's share what the numbers leave.
+    share = (width - 2 * SPEED - QUALITY - 10) // 3
     table.add_column("", max_width=share)
     table.add_column("fastest lossless", max_width=share)
     table.add_column("speed-up", width=SPEED, justify="right")

@@ -45,8 +45,8 @@ def layout(width: int, longest: int) -> Layout:
 
 
 def _room(width: int, columns: list[Column]) -> int:
-    """What the columns leave to the names; each column but the last is followed by a space."""
-    return width - 1 - sum(column.width + 1 for column in columns)
+    """What the columns leave to the names; two spaces part each column from what stands before it."""
+    return width - sum(column.width + 2 for column in columns)
 
 
 def _wide() -> list[Column]:

@@ -1,0 +1,202 @@
+"""Sweeps by lists and by file: what runs, what is written, and every bad value in one line with exit code 2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Pair, Run, save_opt
+
+from draftwise.bench.records import read_records
+
+TINY = ("--subtasks", "qa", "--limit", 1, "--repeats", 1, "--max-new-tokens", 4, "--ignore-eos")
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "experiment.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_sweep_shows_every_cell_and_its_best(run: Run, pair: Pair, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    done = run("bench", *pair.options, *TINY, "--gamma", "2,4", "--rollback-threshold", "3,5", "--output", output)
+    assert done.code == 0, done.err
+    for title in ("SPS γ=2", "SPS γ=4", "BiLD rb=3", "BiLD rb=5"):
+        assert f"{title}: " in done.out and done.out.count(title) >= 4
+    words = " ".join(done.out.split())
+    assert "fastest lossless" in words and "SPS gamma 2/4; BiLD fallback 0.6, rollback 3.0/5.0" in words
+    labels = ["as", "sps gamma=2", "sps gamma=4", "bild rollback_threshold=3", "bild rollback_threshold=5"]
+    assert list(read(output / "summary.json")["overall"]) == labels
+    assert sorted(record.method for record in read_records(output)) == sorted(labels)
+    methods = read(output / "run.json")["environment"]["methods"]
+    assert methods["sps gamma=2"]["options"] == {"gamma": 2}
+    assert methods["sps gamma=2"]["draft"] == str(pair.draft)
+
+
+def test_two_drafts_share_a_target_in_one_run(run: Run, pair: Pair, tmp_path: Path) -> None:
+    other = save_opt(tmp_path / "other", hidden=8, seed=2)
+    output = tmp_path / "run"
+    drafts = f"{pair.draft},{other}"
+    done = run("bench", "--target", pair.target, "--draft", drafts, *TINY, "--methods", "as,sps", "--output", output)
+    assert done.code == 0, done.err
+    assert list(read(output / "summary.json")["overall"]) == ["as", "sps draft=draft", "sps draft=other"]
+    environment = read(output / "run.json")["environment"]
+    assert [draft["name"] for draft in environment["models"]["drafts"]] == [str(pair.draft), str(other)]
+    assert environment["models"]["target"]["implementation"] == "own"
+    assert environment["models"]["target"]["context"] == 4096
+    assert environment["sha256"]["drafts"][str(other)].keys() >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert environment["memory"]
+
+
+def test_options_of_every_method_make_runs_in_folders_and_a_last_table(run: Run, pair: Pair, tmp_path: Path) -> None:
+    output = tmp_path / "runs"
+    done = run("bench", *pair.options, *TINY, "--temperature", "0,1", "--methods", "as,sps", "--output", output)
+    assert done.code == 0, done.err
+    listed = read(output / "experiment.json")["runs"]
+    assert [item["directory"] for item in listed] == ["01-temperature=0", "02-temperature=1"]
+    for item, temperature in zip(listed, (0.0, 1.0), strict=True):
+        assert read(output / item["directory"] / "summary.json")["settings"]["decoding"]["temperature"] == temperature
+        assert list(read(output / item["directory"] / "summary.json")["overall"]) == ["as", "sps"]
+    assert "all 2 runs, overall" in done.out and "temperature=1: Overall Result: AS:" in done.out
+    run("bench", *pair.options, *TINY, "--output", output).refused_with("experiment.json", "already holds a run")
+
+
+def test_a_file_holds_an_experiment_and_the_command_line_overrides_it(run: Run, pair: Pair, tmp_path: Path) -> None:
+    text = f"""
+        target = '{pair.target}'
+        draft = '{pair.draft}'
+        methods = ["as", "sps"]
+        subtasks = "qa"
+        limit = 3
+        repeats = 1
+        max-new-tokens = 4
+        ignore_eos = true
+        stop_id = [7]
+        gamma = [2, 4]
+        temperature = 0
+    """
+    path, output = write(tmp_path, text), tmp_path / "run"
+    done = run("bench", path, "--limit", 1, "--output", output)
+    assert done.code == 0, done.err
+    header = read(output / "run.json")
+    settings, environment = header["settings"], header["environment"]
+    assert (settings["limit"], settings["sweep"], settings["decoding"]["stop_token_ids"]) == (1, {"gamma": [2, 4]}, [7])
+    assert settings["decoding"]["ignore_eos"] is True and settings["decoding"]["temperature"] == 0
+    assert environment["experiment"] == {"file": str(path), "text": text}
+    assert list(environment["methods"]) == ["as", "sps gamma=2", "sps gamma=4"]
+    again = run("bench", path, "--limit", 1, "--gamma", 3, "--output", tmp_path / "other")
+    assert again.code == 0 and list(read(tmp_path / "other" / "summary.json")["overall"]) == ["as", "sps"]
+
+
+def test_a_text_in_a_file_is_not_split_at_its_commas(run: Run, pair: Pair, tmp_path: Path) -> None:
+    odd = save_opt(tmp_path / "one, two", hidden=8)
+    path = write(tmp_path, f"target = '{pair.target}'\ndraft = '{odd}'\n")
+    done = run("bench", path, *TINY, "--methods", "as,sps", "--output", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert list(read(tmp_path / "run" / "summary.json")["overall"]) == ["as", "sps"]
+
+
+def test_the_experiments_that_ship_are_what_they_say() -> None:
+    from draftwise.bench.cells import make_cells
+    from draftwise.bench.experiment import Several, expand, read_experiment
+    from draftwise.bench.settings import BenchSettings
+    from draftwise.cli.bench import command
+    from draftwise.cli.options import experiment_values, keys_of
+    from draftwise.options import DecodingOptions
+
+    folder = Path(__file__).parents[2] / "experiments"
+    counts = {}
+    for path in folder.glob("*.toml"):
+        values = experiment_values(read_experiment(path, keys_of(command)), BenchSettings, DecodingOptions)
+        given = {name: v[0] if isinstance(v, Several) and len(v) == 1 else v for name, v in values.items()}
+        (planned,) = expand(given | {"methods": ("as", "sps", "bild")})
+        counts[path.name] = len(make_cells(planned.settings))
+    assert counts == {"builtin.toml": 1 + 3 + 9, "opt-6.7b.toml": 1 + 2 + 18}
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "words"),
+    [
+        ("--gamma", "2,0", ("'--gamma'", "at least 1", "not 0")),
+        ("--gamma", "2,,4", ("'--gamma'", "integer")),
+        ("--gamma", "2,4,2", ("'--gamma'", "different values", "2,4,2")),
+        ("--gamma", ",", ("'--gamma'", "integer")),
+        ("--fallback-threshold", "0.5,1.5", ("'--fallback-threshold'", "at most 1", "1.5")),
+        ("--rollback-threshold", "3,3.0", ("'--rollback-threshold'", "different values")),
+        ("--temperature", "0,nan", ("'--temperature'", "at least 0", "nan")),
+        ("--draft", "builtin,builtin", ("'--draft'", "different values")),
+        ("--target", "builtin,", ("'--target'", "a name or a path")),
+        ("--dtype", "float32,int3", ("'int3'", "float32", "bfloat16")),
+        ("--draft-dtype", "int3", ("'int3'", "float32")),
+        ("--implementation", "theirs", ("'theirs'", "auto, own, transformers")),
+        ("--draft-implementation", "own,theirs", ("'theirs'", "auto, own, transformers")),
+        ("--truncate", "right", ("'--truncate'", "none, left", "right")),
+        ("--suite", "standard,builtin", ("standard,builtin", "choose from")),
+        ("--limit", "1,2", ("'--limit'", "integer")),
+        ("--prefill-chunk", "0", ("'--prefill-chunk'", "at least 1")),
+        ("--data", "no-such-file.jsonl", ("no-such-file.jsonl",)),
+        ("--chat-template", "no-such-file.jinja", ("no-such-file.jinja",)),
+        ("--draft", "builtin,no/such/model", ("no/such/model",)),
+    ],
+)
+def test_a_bad_list_or_name(run: Run, tmp_path: Path, option: str, text: str, words: tuple[str, ...]) -> None:
+    run("bench", option, text, "--output", tmp_path / "run").refused_with(*words)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gama = 2", ("unknown key 'gama'", "did you mean 'gamma'")),
+        ("fallback-treshold = 0.5", ("unknown key", "did you mean 'fallback_threshold'")),
+        ("decoding = 1", ("unknown key 'decoding'",)),
+        ("experiment = 'x'", ("unknown key 'experiment'",)),
+        ("gamma = 'four'", ("gamma must be a whole number or a list of them, not 'four'",)),
+        ("gamma = '4'", ("gamma must be a whole number",)),
+        ("gamma = 4.0", ("gamma must be a whole number", "4.0")),
+        ("gamma = true", ("gamma must be a whole number", "True")),
+        ("gamma = []", ("gamma must have at least one value",)),
+        ("gamma = [2, [4]]", ("gamma must be a whole number", "[4]")),
+        ("gamma = [2, 0]", ("gamma must be a whole number of at least 1, not 0",)),
+        ("gamma = [2, 2]", ("gamma must have different values",)),
+        ("temperature = '0'", ("temperature must be a number",)),
+        ("fallback_threshold = [0.5, nan]", ("fallback_threshold must be a number", "nan")),
+        ("ignore_eos = 'yes'", ("ignore_eos must be true or false", "'yes'")),
+        ("ignore_eos = 1", ("ignore_eos must be true or false",)),
+        ("limit = [1, 2]", ("limit must be a whole number, not [1, 2]",)),
+        ("limit = 1979-05-27", ("limit must be a whole number",)),
+        ("target = 3", ("target must be a text",)),
+        ("methods = ['as', 3]", ("methods must be a text", "3")),
+        ("methods = ['as', 'magic']", ("'magic'", "as, sps, bild")),
+        ("stop_token_ids = ['x']", ("stop_token_ids must be a whole number", "'x'")),
+        ("suite = ['builtin']", ("suite must be a text",)),
+        ("output = false", ("output must be a text",)),
+        ("gamma = 2\ngamma = 3", ("not valid TOML", "line 2")),
+        ("gamma == 2", ("not valid TOML", "line 1, column 8")),
+        ("[sweep]\ngamma = 2", ("[sweep] is a table",)),
+        ("max-new-tokens = 3\nmax_new_tokens = 3", ("a second time",)),
+    ],
+)
+def test_a_bad_experiment(run: Run, tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    run("bench", write(tmp_path, text), "--output", tmp_path / "run").refused_with(*words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    run("bench", tmp_path / "none.toml").refused_with("none.toml", "No such file")
+    run("bench", tmp_path).refused_with(str(tmp_path), "directory")
+
+
+def test_all_models_are_found_before_the_first_run_begins(run: Run, pair: Pair, tmp_path: Path) -> None:
+    targets = f"{pair.target},no/such/model"
+    done = run("bench", "--target", targets, "--draft", pair.draft, *TINY, "--output", tmp_path / "run")
+    done.refused_with("no/such/model")
+    assert not (tmp_path / "run").exists()
