@@ -162,6 +162,10 @@ def test_a_torn_file_is_one_line(tmp_path: Path) -> None:
         (lambda: datasets.exceptions.DatasetNotFoundError("Dataset 'a/b' is a gated dataset on the Hub."), "gated"),
         (lambda: datasets.exceptions.DatasetNotFoundError("'a/b' doesn't exist on the Hub or…"), "none of this name"),
         (lambda: ConnectionError("Couldn't reach 'a/b' on the Hub (ConnectError)"), "can't be reached .*network"),
+        (
+            lambda: ConnectionError("Couldn't reach 'a/b' on the Hub (OfflineModeIsEnabled)"),
+            "cache, and HF_HUB_OFFLINE",
+        ),
         (lambda: RuntimeError("Dataset scripts are no longer supported, but found b.py"), "code of its own"),
         (lambda: KeyError("a\nb"), "KeyError: 'a"),
     ],
@@ -176,6 +180,24 @@ def test_what_the_hub_says_is_one_line(
     with pytest.raises(DraftwiseError, match=f"data set 'a/b' can't be read: .*{words}") as caught:
         load("hf:a/b", "q")
     assert "\n" not in str(caught.value)
+
+
+def test_a_format_is_no_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "train.jsonl", [{"q": "secret"}])
+    for name in ("json", "csv", "text"):
+        with pytest.raises(DraftwiseError, match=f"'{name}' is a format, no data set; name the directory"):
+            load(f"hf:{name}", "q")
+    assert load("hf:.", "q").prompts[0].turns == ("secret",)
+
+
+def test_what_the_library_says_in_passing_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.csv").write_text("a,b\n1,2\n1,2,3,4\n", "utf-8")
+    with pytest.raises(DraftwiseError, match="can't be read"):
+        load(f"hf:{tmp_path}", "a")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

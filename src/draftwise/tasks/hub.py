@@ -7,12 +7,13 @@ reads data files only.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -87,7 +88,7 @@ class HubName(NamedTuple):
 
 
 def parse_name(name: str) -> HubName:
-    """Take ``hf:NAME[:CONFIG][:SPLIT]`` apart.
+    """Take ``hf:NAME[:CONFIG][:SPLIT]`` apart; a directory that is there goes before a name of the Hub.
 
     Raises:
         DraftwiseError: no name, or too many parts.
@@ -95,7 +96,8 @@ def parse_name(name: str) -> HubName:
     dataset, *parts = name.removeprefix(PREFIX).split(":")
     if not dataset.strip() or len(parts) > 2:
         raise DraftwiseError(f"suite {name!r} must be of the form {HUB_FORM}")
-    return HubName(str(Path(dataset).expanduser()) if dataset.startswith("~") else dataset, tuple(parts))
+    local = os.path.expanduser(dataset)
+    return HubName(os.path.abspath(local) if os.path.isdir(local) else dataset, tuple(parts))
 
 
 def load_hub(source: SuiteSource, limit: int | None) -> Suite:
@@ -152,9 +154,12 @@ def _answers(value: Any, name: str) -> tuple[str, ...]:
 
 def _choose(library: ModuleType, hub: HubName) -> tuple[str, Any]:
     """The split that is meant and its rows."""
+    if hub.dataset.isidentifier() and importlib.util.find_spec(f"datasets.packaged_modules.{hub.dataset}"):
+        # the library would read whatever files of this format lie about
+        raise DraftwiseError(f"{hub.dataset!r} is a format, no data set; name the directory of the files")
     configs: list[str] = library.get_dataset_config_names(hub.dataset)
     config, split = _config_and_split(library, hub, configs)
-    is_cached = library.config.HF_HUB_OFFLINE and not Path(hub.dataset).is_dir()  # the cache can't be streamed
+    is_cached = library.config.HF_HUB_OFFLINE and not os.path.isdir(hub.dataset)  # the cache can't be streamed
     splits: Mapping[str, Any] = library.load_dataset(hub.dataset, config, streaming=not is_cached)
     if not split:
         split = next((name for name in SPLITS if name in splits), next(iter(splits)))
@@ -189,10 +194,11 @@ def _library() -> ModuleType:
 def _translated(dataset: str) -> Iterator[None]:
     """Turn whatever the library raises into one line, and keep its bars and warnings off the screen."""
     library = _library()
-    logger = logging.getLogger("huggingface_hub")
-    bars, level = library.is_progress_bar_enabled(), logger.level
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    bars, levels = library.is_progress_bar_enabled(), [logger.level for logger in loggers]
     library.disable_progress_bars()
-    logger.setLevel(logging.ERROR)
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     except DraftwiseError:
@@ -200,14 +206,15 @@ def _translated(dataset: str) -> Iterator[None]:
     except Exception as error:  # the library hands on what pyarrow, httpx and the file systems raise
         raise DraftwiseError(f"data set {dataset!r} can't be read: {_reason(error, dataset)}") from None
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         if bars:
             library.enable_progress_bars()
 
 
 def _reason(error: Exception, dataset: str) -> str:
     text = " ".join(str(error).split())
-    if dataset.startswith((".", "/", "~")) and not Path(dataset).is_dir():
+    if dataset.startswith((".", "/", "~")) and not os.path.isdir(dataset):
         return "there is no such directory"
     if "scripts are no longer supported" in text:
         return "it needs code of its own, which draftwise doesn't run; choose one of data files"
@@ -215,6 +222,8 @@ def _reason(error: Exception, dataset: str) -> str:
         return f"it is gated; ask for access at https://huggingface.co/datasets/{dataset} and set HF_TOKEN"
     if "doesn't exist on the Hub" in text:
         return "there is none of this name on the Hub; a private one needs HF_TOKEN"
+    if "OfflineMode" in text:
+        return "it isn't in the cache, and HF_HUB_OFFLINE forbids to ask the Hub"
     if isinstance(error, ConnectionError):
         return f"the Hub can't be reached ({text[:200]}); check the network, or name a directory"
     return f"{type(error).__name__}: {text[:300]}"
