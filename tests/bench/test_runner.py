@@ -14,6 +14,7 @@ from draftwise.bench import BenchSettings
 from draftwise.bench.interrupt import StoppedEarlyError
 from draftwise.bench.records import read_end, read_prompts, read_records, read_run
 from draftwise.bench.runner import RunResult, run_bench
+from draftwise.bench.settings import Axis
 from draftwise.errors import DraftwiseError
 from draftwise.options import DecodingOptions
 from draftwise.tasks import history, load_suite, suite_sha256
@@ -185,3 +186,43 @@ def test_threads_are_set_for_the_run_and_given_back(
     wanted = 1 if before != 1 else 2
     result = run(engine, replace(settings, threads=wanted), tmp_path)
     assert result.environment["threads"] == wanted and torch.get_num_threads() == before
+
+
+def test_a_sweep_runs_every_cell_back_to_back_with_its_own_options_and_draft(tmp_path: Path) -> None:
+    first, second = FakeEngine(), FakeEngine()
+    axes = (Axis("draft", ("a", "b")), Axis("gamma", (2, 8)))
+    settings = BenchSettings(
+        suite="small",
+        draft="a",
+        methods=("as", "sps"),
+        repeats=1,
+        sweep=axes,
+        decoding=DecodingOptions(gamma=2, max_new_tokens=12),
+    )
+    suite = load_suite("small")
+    result = run_bench(models(None, a=first, b=second), settings, suite, tmp_path, clock=first.clock)
+    labels = [f"sps draft={name} gamma={gamma}" for name in "ab" for gamma in (2, 8)]
+    for at in range(0, len(result.records), 5):
+        group = result.records[at : at + 5]
+        assert sorted(record.method for record in group) == ["as", *labels]
+        assert len({(record.prompt_id, record.turn) for record in group}) == 1
+    assert len(result.records) == result.planned == 7 * 5
+    full = [call for call in second.calls if call.options["max_new_tokens"] == 12]
+    assert {(call.method, call.options["gamma"]) for call in full} == {("sps", 2), ("sps", 8)}
+    assert {call.method for call in first.calls} == {"as", "sps"}
+    assert BenchSettings.from_record(read_run(tmp_path)["settings"]) == settings
+
+
+def test_what_became_of_prompts_is_told_before_the_warm_up(
+    engine: FakeEngine, settings: BenchSettings, tmp_path: Path
+) -> None:
+    told: list[tuple[str, int]] = []
+    settings = replace(settings, decoding=DecodingOptions(max_new_tokens=394))
+    run(engine, settings, tmp_path, tell=lambda sentence: told.append((sentence, len(engine.calls))))
+    reason = "3 of 5 prompts left out; the first is 'chat-0', turn 1, of 7 tokens where 6 have room."
+    assert told == [(reason, 0)]
+
+
+def test_facts_of_the_caller_are_written_down(engine: FakeEngine, settings: BenchSettings, tmp_path: Path) -> None:
+    run(engine, settings, tmp_path, facts={"experiment": {"file": "it.toml"}})
+    assert read_run(tmp_path)["environment"]["experiment"] == {"file": "it.toml"}

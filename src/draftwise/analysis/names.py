@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from draftwise.bench.cells import BASELINE
+from draftwise.bench.told import counted
 
 __all__ = ["BASELINE", "counted", "lossless", "method", "title"]
 
@@ -22,11 +23,6 @@ def method(summary: dict[str, Any], label: str) -> str:
 def lossless(summary: dict[str, Any], label: str) -> bool:
     """Whether a cell gives what plain decoding gives."""
     return bool(_row(summary, label).get("lossless", True))
-
-
-def counted(count: int, thing: str) -> str:
-    """A number of things in words, such as ``3 repeats``."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def _row(summary: dict[str, Any], label: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from draftwise.analysis.bootstrap import make_cells, repeats_needed
 from draftwise.analysis.names import BASELINE, counted, lossless, method, title
 from draftwise.analysis.samples import Samples, pairs
+from draftwise.bench.told import prompt_notes
 
 WIDE = 0.05
 """A speed-up whose interval is wider than this to either side is too uncertain to trust."""
@@ -20,7 +21,7 @@ def make_notes(summary: dict[str, Any], samples: dict[str, Samples]) -> list[str
     """The warnings of a run, the gravest first."""
     return [
         *_about_run(summary),
-        *_about_prompts(summary),
+        *prompt_notes(summary["environment"]),
         *_about_methods(summary, samples),
         *_about_machine(summary),
     ]
@@ -38,29 +39,6 @@ def _about_run(summary: dict[str, Any]) -> Iterator[str]:
     repeats = summary["settings"]["repeats"]
     if repeats < 3:
         yield f"{counted(repeats, 'repeat')} may not show how the machine scatters; take at least 3."
-
-
-def _about_prompts(summary: dict[str, Any]) -> Iterator[str]:
-    environment = summary["environment"]
-    refused, cut = environment.get("refused") or [], environment.get("truncated") or []
-    skipped, kept = environment.get("skipped_lines") or [], environment.get("prompts")
-    if refused:
-        first = refused[0]
-        why = f"of {first['tokens']} tokens where {first['limit']} have room" if first["tokens"] else "empty"
-        yield (
-            f"{len(refused)} of {counted(len(refused) + kept, 'prompt')} left out; "
-            f"the first is {first['id']!r}, turn {first['turn'] + 1}, {why}."
-        )
-    if cut:
-        most = max(item["cut"] for item in cut)
-        yield f"{counted(len(cut), 'prompt')} cut at the front to fit the context, by {most} tokens at most."
-    if skipped:
-        yield f"{counted(len(skipped), 'bad line')} of the data passed over; the first: {skipped[0]}."
-    for name, facts in (environment.get("outgrown") or {}).items():
-        yield (
-            f"{facts['prompts']} of {counted(kept, 'prompt')} outgrow the context of {facts['context']} of the draft "
-            f"{name}; speculation pauses there."
-        )
 
 
 def _about_methods(summary: dict[str, Any], samples: dict[str, Samples]) -> Iterator[str]:

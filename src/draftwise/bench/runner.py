@@ -21,6 +21,7 @@ from draftwise.bench.models import Models
 from draftwise.bench.plan import Step, Task, make_plan, tasks_of
 from draftwise.bench.records import Record, RoundCounts, RunWriter, prepare_directory, write_end
 from draftwise.bench.settings import BenchSettings
+from draftwise.bench.told import prompt_notes
 from draftwise.tasks import Prompt, Suite
 
 Progress = Callable[[int, int, str], None]
@@ -64,6 +65,7 @@ def run_bench(
     directory: str | Path,
     *,
     facts: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
     progress: Progress | None = None,
     clock: Callable[[], int] = perf_counter_ns,
 ) -> RunResult:
@@ -77,6 +79,7 @@ def run_bench(
         suite: the prompts.
         directory: where the run's files go; must hold no other run.
         facts: more for the environment that is written down, such as the experiment that the run belongs to.
+        tell: called before the warm-up with each sentence on prompts that are left out, cut, or too long for a draft.
         progress: called between samples.
         clock: nanoseconds; for tests.
 
@@ -84,32 +87,54 @@ def run_bench(
         DraftwiseError: the directory can't be used or no prompt can (nothing is written then), or the disk is full.
     """
     path = prepare_directory(directory)
-    cells = make_cells(settings)
     with StopRequest() as stop, _threads(settings.threads):
-        ticker = _Ticker(answers_needed(suite.prompts) + planned_samples(suite.prompts, settings), progress, stop)
-
-        def early(label: str) -> None:
-            ticker(label)
-            stop.check()
-
-        environment = describe_environment(models, settings, suite) | dict(facts or {})
-        inputs = make_inputs(models.first, settings, suite.prompts, early)
-        prompts = tuple(prompt for prompt in suite.prompts if (prompt.id, 0) in inputs.ids)
-        planned = planned_samples(prompts, settings)
-        warm_ups = warm_up_calls(cells, settings, inputs.ids)
-        ticker.total = ticker.done + len(warm_ups) + planned
-        stop.check()
-        environment |= describe_prompts(models, settings, prompts, inputs) | {"warm_ups": len(warm_ups)}
+        expected = answers_needed(suite.prompts) + planned_samples(suite.prompts, settings)
+        ticker = _Ticker(expected, progress, stop)
+        ready = _make_ready(models, settings, suite, ticker)
+        environment = ready.environment | dict(facts or {})
+        for sentence in prompt_notes(environment):
+            tell(sentence)
+        planned = planned_samples(ready.prompts, settings)
         header = {"settings": settings.to_record(), "environment": environment, "planned": planned}
-        subtasks = {prompt.id: prompt.subtask for prompt in prompts}
-        bench = _Bench(models, {cell.label: cell for cell in cells}, settings, subtasks, inputs.ids, clock)
-        with RunWriter(path, header, prompts) as writer, _quiet_collector():
-            bench.warm_up(warm_ups, ticker)
+        bench = _Bench(models, settings, ready, {cell.label: cell for cell in make_cells(settings)}, clock)
+        with RunWriter(path, header, ready.prompts) as writer, _quiet_collector():
+            bench.warm_up(ticker)
             records = bench.measure(writer, ticker)
         environment["after"] = describe_end(models.first)
         end = {"complete": len(records) == planned, "samples": len(records), "stopped_by": stop.signal}
         write_end(path, end | {"planned": planned, "environment": environment["after"]})
-    return RunResult(path, settings, prompts, environment, tuple(records), planned, stop.signal)
+    return RunResult(path, settings, ready.prompts, environment, tuple(records), planned, stop.signal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A run that only has to be warmed up and measured."""
+
+    environment: dict[str, Any]
+    prompts: tuple[Prompt, ...]  # without those that were left out
+    inputs: dict[Task, list[int]]
+    warm_ups: list[WarmUp]
+
+
+def _make_ready(models: Models, settings: BenchSettings, suite: Suite, ticker: _Ticker) -> _Ready:
+    """Describe the machine, encode the prompts and plan the warm-up.
+
+    Raises:
+        DraftwiseError: no prompt can be decoded, or a stop was requested.
+    """
+
+    def tick(label: str) -> None:
+        ticker(label)
+        ticker.stop.check()
+
+    environment = describe_environment(models, settings, suite)
+    inputs = make_inputs(models.first, settings, suite.prompts, tick)
+    prompts = tuple(prompt for prompt in suite.prompts if (prompt.id, 0) in inputs.ids)
+    warm_ups = warm_up_calls(make_cells(settings), settings, inputs.ids)
+    ticker.total = ticker.done + len(warm_ups) + planned_samples(prompts, settings)
+    ticker.stop.check()
+    environment |= describe_prompts(models, settings, prompts, inputs) | {"warm_ups": len(warm_ups)}
+    return _Ready(environment, prompts, inputs.ids, warm_ups)
 
 
 def planned_samples(prompts: Sequence[Prompt], settings: BenchSettings) -> int:
@@ -122,44 +147,44 @@ class _Bench:
     """What every sample needs."""
 
     models: Models
-    cells: dict[str, Cell]  # by label
     settings: BenchSettings
-    subtasks: dict[str, str]  # by prompt id
-    inputs: dict[Task, list[int]]
+    ready: _Ready
+    cells: dict[str, Cell]  # by label
     clock: Callable[[], int]
 
-    def warm_up(self, calls: list[WarmUp], ticker: _Ticker) -> None:
+    def warm_up(self, ticker: _Ticker) -> None:
         """Decode without looking at the clock."""
-        for cell, task, options in calls:
+        for cell, task, options in self.ready.warm_ups:
             if ticker.stop.requested:
                 return
             engine = self.models.engine(cell)
-            engine.generate(self.inputs[task], method=cell.method, seed=options.seed, **call_options(options))
+            engine.generate(self.ready.inputs[task], method=cell.method, seed=options.seed, **call_options(options))
             ticker("warming up")
 
     def measure(self, writer: RunWriter, ticker: _Ticker) -> list[Record]:
         """Take the planned samples, or those before a stop was requested, and write each down at once."""
         settings, records = self.settings, list[Record]()
-        for step in make_plan(list(self.inputs), list(self.cells), settings.repeats, settings.decoding.seed):
+        subtasks = {prompt.id: prompt.subtask for prompt in self.ready.prompts}
+        for step in make_plan(list(self.ready.inputs), list(self.cells), settings.repeats, settings.decoding.seed):
             if ticker.stop.requested:
                 break
             gc.collect()
-            record = self.sample(step)
+            record = self.sample(step, subtasks[step.task[0]])
             writer.add(record)
             records.append(record)
             ticker(f"repeat {step.repeat + 1} of {settings.repeats}")
         return records
 
-    def sample(self, step: Step) -> Record:
+    def sample(self, step: Step, subtask: str) -> Record:
         """Take one sample."""
-        cell, ids = self.cells[step.cell], self.inputs[step.task]
+        cell, ids = self.cells[step.cell], self.ready.inputs[step.task]
         engine, method, options = self.models.engine(cell), cell.method, call_options(cell.options)
         began = self.clock()
         out = engine.generate(ids, method=method, seed=step.seed, **options)
         total = self.clock() - began
         return Record(
             prompt_id=step.task[0],
-            subtask=self.subtasks[step.task[0]],
+            subtask=subtask,
             turn=step.task[1],
             method=step.cell,
             repeat=step.repeat,

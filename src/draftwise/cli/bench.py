@@ -107,7 +107,7 @@ class _Shelf:
         if self._kept is None or self._kept[0] != key:
             self._kept = None
             gc.collect()
-            self._kept = (key, found.load(lambda line: click.echo(line, err=True)))
+            self._kept = (key, found.load(_tell))
         return self._kept[1]
 
 
@@ -122,7 +122,9 @@ def _run(
 
     try:
         with shown_progress() as progress:
-            result = run_bench(models, run.settings, suite, root / run.folder, facts=facts, progress=progress)
+            result = run_bench(
+                models, run.settings, suite, root / run.folder, facts=facts, tell=_tell, progress=progress
+            )
     except StoppedEarlyError as stopped:
         click.echo(f"draftwise: {stopped}", err=True)
         return None, stopped.signal
@@ -140,6 +142,10 @@ def _write_experiment(root: Path, runs: list[PlannedRun], facts: Mapping[str, An
 
     rows = [{"label": run.label, "directory": run.folder, "settings": run.settings.to_record()} for run in runs]
     write_experiment(root, {"runs": rows, **facts})
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _closing(result: RunResult) -> str:
