@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from draftwise.models.adapter.probe import probe
-from draftwise.models.adapter.rows import Row, growing_cache
+from draftwise.models.adapter.rows import Row, row_cache
 from draftwise.models.adapter.support import Architecture
 
 
@@ -37,8 +37,8 @@ class DecoderLM:
         self.vocab_size, self.bytes_per_pass = probe(self, module)
 
     def new_cache(self, batch: int, capacity: int) -> list[Row]:
-        """Rows that have seen nothing; they grow, so ``capacity`` isn't needed."""
-        return [Row(growing_cache(self.module.config)) for _ in range(batch)]
+        """Rows that have seen nothing."""
+        return [Row(row_cache(self.module.config, capacity)) for _ in range(batch)]
 
     @torch.inference_mode()
     def forward(self, tokens: Tensor, starts: Tensor, cache: list[Row], *, span: int, keep: int) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from draftwise.models.adapter.decoder import DecoderLM
-from draftwise.models.adapter.rows import Row, growing_cache
+from draftwise.models.adapter.rows import Row, row_cache
 
 
 class Seq2SeqLM(DecoderLM):
@@ -23,7 +23,7 @@ class Seq2SeqLM(DecoderLM):
         from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
         config = self.module.config
-        return [Row(EncoderDecoderCache(growing_cache(config), DynamicCache())) for _ in range(batch)]
+        return [Row(EncoderDecoderCache(row_cache(config, capacity), DynamicCache())) for _ in range(batch)]
 
     @torch.inference_mode()
     def read_sources(self, sources: Sequence[Sequence[int]], cache: list[Row]) -> None:
