@@ -69,6 +69,11 @@ def test_a_rewind_leaves_no_trace(pair: Pair) -> None:
     close(feed(pair.model, tokens[:, 10:], [10], cache, keep=LENGTH - 10), expected(pair, tokens)[:, 10:])
 
 
+def test_a_cache_grows_beyond_its_capacity(pair: Pair) -> None:
+    tokens = ids(1, LENGTH)
+    close(in_blocks(pair.model, tokens, pair.model.new_cache(1, 4), 3), expected(pair, tokens))
+
+
 def test_ragged_rows_equal_rows_alone(pair: Pair) -> None:
     tokens, lengths = ids(3, 14, seed=3), [9, 2, 6]
     cache = pair.model.new_cache(3, 20)

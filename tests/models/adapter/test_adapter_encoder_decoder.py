@@ -99,6 +99,13 @@ def test_ragged_rows_equal_rows_alone(pair: Pair) -> None:
         close(got[row], expected(pair, source, tokens[row : row + 1, : length + 2])[0, -3:])
 
 
+@pytest.mark.parametrize(("encoder", "decoder"), [(1, 3), (3, 1)])
+def test_encoder_and_decoder_may_differ_in_depth(encoder: int, decoder: int, tmp_path: Path) -> None:
+    directory = save_tiny(tmp_path, "t5 plain tied", num_layers=encoder, num_decoder_layers=decoder)
+    pair, tokens = Pair(load_encoder_decoder(directory), reference(directory)), ids(1, 9)
+    close(in_blocks(pair.model, tokens, read(pair.model, SOURCES[:1]), 2), expected(pair, SOURCES[0], tokens))
+
+
 def test_rows_beyond_what_they_can_hold_disturb_nobody(pair: Pair) -> None:
     tokens = ids(3, 12, seed=4)
     cache = read(pair.model, SOURCES)
