@@ -75,7 +75,7 @@ class Transformer:
         """One pass; arguments and result as in ``CausalLM.forward``."""
         batch, steps = tokens.shape
         window = self._windows.window(starts, steps, cache, span)
-        x = F.embedding(tokens.reshape(-1), self._weights.tokens)
+        x = torch.embedding(self._weights.tokens, tokens.reshape(-1))
         if self._embedding_scale != 1:
             x = x * self._embedding_scale
         if self._weights.project_in is not None:

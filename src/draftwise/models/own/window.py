@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from draftwise.models.own.architecture import Architecture
@@ -71,14 +70,14 @@ class Windows:
         """A window for one row whose place the host knows: it ends at ``stop``, so one query needs no mask."""
         return Window(
             positions=None if self._learned is None else self._learned[start:stop],
-            targets=cache[:, 0, start:stop].flatten(2).unbind(),
+            targets=cache.select(1, 0).narrow(1, start, stop - start).flatten(2).unbind(),
             rows=None,
             sights=tuple([self._sliced_sight(start, stop, cache, *kind) for kind in self._sources]),
         )
 
     def _sliced_sight(self, start: int, stop: int, cache: Tensor, window: int | None, table: Tensor | None) -> Sight:
         first = 0 if window is None else max(0, start + 1 - window)
-        visible = cache[:, :, first:stop].transpose(2, 4)
+        keys, values = cache.narrow(2, first, stop - first).transpose(2, 4).unbind(3)
         mask = None
         if stop - start > 1:
             mask = torch.full((stop - start, stop - first), -torch.inf, dtype=self._dtype).triu_(start - first + 1)
@@ -87,7 +86,7 @@ class Windows:
             if self._groups > 1:
                 mask = mask.repeat(self._groups, 1)
         turns = None if table is None else _turns(table[start:stop])
-        return Sight(visible[:, :, :, 0].unbind(), visible[:, :, :, 1].unbind(), mask, turns)
+        return Sight(keys.unbind(), values.unbind(), mask, turns)
 
     def _addressed(self, starts: Tensor, steps: int, cache: Tensor, span: int) -> Window:
         """A window for ragged rows: positions out of reach are clamped, entries out of sight are masked."""
@@ -98,14 +97,14 @@ class Windows:
             positions=None if self._learned is None else _rows(self._learned, positions),
             targets=cache.view(layers, batch * (capacity + 1), -1).unbind(),
             rows=(first + positions.clamp(max=capacity)).view(-1),
-            sights=tuple([self._addressed_sight(positions, cache[:, :, :span], *kind) for kind in self._sources]),
+            sights=tuple([self._addressed_sight(positions, cache.narrow(2, 0, span), *kind) for kind in self._sources]),
         )
 
     def _addressed_sight(self, positions: Tensor, cache: Tensor, window: int | None, table: Tensor | None) -> Sight:
-        visible = cache.transpose(2, 4)
+        keys, values = cache.transpose(2, 4).unbind(3)
         mask = self._addressed_mask(positions, cache.shape[2], window)
         turns = None if table is None else _turns(_rows(table, positions))
-        return Sight(visible[:, :, :, 0].unbind(), visible[:, :, :, 1].unbind(), mask, turns)
+        return Sight(keys.unbind(), values.unbind(), mask, turns)
 
     def _addressed_mask(self, positions: Tensor, span: int, window: int | None) -> Tensor:
         """Every query sees something, also one beyond the span: its result must be a number."""
@@ -118,7 +117,7 @@ class Windows:
 
 
 def _rows(table: Tensor, positions: Tensor) -> Tensor:
-    return F.embedding(positions.clamp(max=table.shape[0] - 1).view(-1), table)
+    return torch.embedding(table, positions.clamp(max=table.shape[0] - 1).view(-1))
 
 
 def _turns(rows: Tensor) -> tuple[Tensor, Tensor]:
