@@ -92,6 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         name = next((name for name in self.answers.repositories if f"/{name}/" in path + "/"), None)
         friend = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+        if self.headers.get("Authorization") == "Bearer hf_old":
+            return self._refuse(401, "", "Invalid credentials in Authorization header")
         if name is None or (name in self.answers.private and not friend):
             return self._refuse(401, "RepoNotFound")
         if name in self.answers.broken:
@@ -120,8 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
             ]
         return {"id": name, "modelId": name, "sha": COMMIT, "siblings": [{"rfilename": path} for path in names]}
 
-    def _refuse(self, status: int, code: str) -> None:
-        self._send(b"{}", True, {"X-Error-Code": code} if code else {}, status)
+    def _refuse(self, status: int, code: str, message: str = "") -> None:
+        self._send(b"{}", True, {"X-Error-Code": code, "X-Error-Message": message}, status)
 
     def _send(self, content: bytes, body: bool, headers: dict[str, str], status: int = 200) -> None:
         self.send_response(status)

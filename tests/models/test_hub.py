@@ -111,6 +111,11 @@ def test_a_token_opens_what_is_gated_or_private(hub: FakeHub, tmp_path: Path) ->
     assert answers == [str(snapshot(tmp_path, name)) for name in ("org/gated", "org/private")]
 
 
+def test_a_token_that_is_no_longer_good_is_one_line(hub: FakeHub, tmp_path: Path) -> None:
+    (answer,) = hub.ask(tmp_path, ("org/single", None), HF_TOKEN="hf_old")
+    assert "HTTP status 401" in answer and "check your token: set HF_TOKEN" in answer and "\n" not in answer
+
+
 def test_without_a_network_an_unknown_cache_is_one_line(hub: FakeHub, cache: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(cache, tmp_path / "partly", symlinks=True))
     missing = sorted(snapshot(copy, "org/sharded").glob("model-*"))[1]

@@ -21,10 +21,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.files import optional_json
+from draftwise.models.files import one_line, optional_json
 from draftwise.models.tokenizer import special_tokens
 
-_STEPS = 1_000_000  # passes of loops and calls that a template may make
+_STEPS = 200_000  # passes of loops and calls that a template may make
 _CHARACTERS = 10_000_000  # of a rendered text, and of any string or list on the way
 _BITS = 10_000  # of a whole number on the way
 
@@ -44,7 +44,7 @@ class ChatTemplate:
         try:
             self._template = self._environment.from_string(source)
         except TemplateSyntaxError as error:
-            raise self._failure(f"line {error.lineno}: {error.message}") from None
+            raise self._failure(TemplateError(f"line {error.lineno}: {error.message}")) from None
         except Exception as error:  # a template nested too deep, or one that Python's own compiler refuses
             raise self._failure(error) from None
 
@@ -60,7 +60,7 @@ class ChatTemplate:
         self._environment.steps = 0
         given = {
             **self._special_tokens,
-            "messages": [{str(key): str(value) for key, value in message.items()} for message in messages],
+            "messages": [{key: str(value) for key, value in message.items()} for message in messages],
             "tools": None,
             "documents": None,
             "add_generation_prompt": True,
@@ -70,8 +70,8 @@ class ChatTemplate:
         except Exception as error:  # Python's operators inside a template raise whatever they like
             raise self._failure(error) from None
 
-    def _failure(self, error: Exception | str) -> DraftwiseError:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+    def _failure(self, error: Exception) -> DraftwiseError:
+        reason = one_line(error)
         return DraftwiseError(
             f"the chat template in {self._origin!r} failed ({reason}); give another file as the chat template, or none"
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.files import existing_directory, read_json
+from draftwise.models.files import existing_directory, one_line, read_json
 from draftwise.models.shards import FLOATS, Shards, StoredTensor
 
 __all__ = ["Checkpoint", "existing_directory", "read_json"]
@@ -39,9 +39,21 @@ class Checkpoint:
         return sum(tensor.elements for tensor in self._shards.tensors.values() if tensor.dtype in FLOATS)
 
     def without_prefixes(self, *prefixes: str) -> Checkpoint:
-        """The same, after taking each prefix in turn off the names that have it."""
+        """The same, after taking each prefix in turn off the names that have it.
+
+        Raises:
+            DraftwiseError: where two tensors would then have one name.
+        """
         for prefix in prefixes:
-            self._left = {name.removeprefix(prefix): tensor for name, tensor in self._left.items()}
+            short: dict[str, StoredTensor] = {}
+            for name, stored in self._left.items():
+                if short.setdefault(name.removeprefix(prefix), stored) is not stored:
+                    twin = short[name.removeprefix(prefix)].name
+                    raise DraftwiseError(
+                        f"{stored.name!r} and {twin!r} in {str(self._directory)!r} are the same tensor of a model; "
+                        "remove one of them"
+                    )
+            self._left = short
         return self
 
     def has(self, name: str) -> bool:
@@ -118,7 +130,6 @@ class Checkpoint:
             raise self._no_room(stored, error) from None
 
     def _no_room(self, stored: StoredTensor, error: RuntimeError) -> DraftwiseError:
-        reason = str(error).splitlines()[0]
         return DraftwiseError(
-            f"can't put {stored.name!r} on {self.device} ({reason}); choose a smaller dtype or another device"
+            f"can't put {stored.name!r} on {self.device} ({one_line(error)}); choose a smaller dtype or another device"
         )

@@ -14,10 +14,14 @@ def existing_directory(path: str | Path) -> Path:
     """The path, known to be a directory with something in it.
 
     Raises:
-        DraftwiseError: where it is missing, a file, or empty.
+        DraftwiseError: where it is missing, a file, unreadable, or empty.
     """
     if os.path.isdir(path):
-        if not any(Path(path).iterdir()):
+        try:
+            empty = not any(Path(path).iterdir())
+        except OSError as error:
+            raise DraftwiseError(f"can't read {str(path)!r}: {error.strerror}; give one that you may read") from None
+        if empty:
             raise DraftwiseError(f"{str(path)!r} is an empty directory; give one that holds a model")
         return Path(path)
     if os.path.exists(path):
@@ -42,6 +46,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DraftwiseError(f"{str(path)!r} must hold a JSON object, not {type(value).__name__}")
     return value
+
+
+def one_line(error: Exception, limit: int = 200) -> str:
+    """What another library's error says, as a single line of bearable length."""
+    return " ".join(str(error).split())[:limit] or type(error).__name__
 
 
 def optional_json(path: Path) -> dict[str, Any]:

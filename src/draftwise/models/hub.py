@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.files import existing_directory, read_json
+from draftwise.models.files import existing_directory, one_line, read_json
 from draftwise.models.shards import KINDS, expect_weight_files
 
 _SUFFIXES = (".json", ".jinja", ".model", ".tiktoken")
@@ -146,5 +146,5 @@ def _explain(name: str, revision: str | None, error: Exception) -> DraftwiseErro
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()).split(". ")[0]
-    return text[:150] or type(error).__name__
+    """The first sentence of what the client says."""
+    return one_line(error).split(". ")[0]

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.files import read_json
+from draftwise.models.files import one_line, read_json
 
 FLOATS = ("F64", "F32", "F16", "BF16")
 """The stored types that a model may be read from, under safetensors' names."""
@@ -142,16 +142,15 @@ class Shards:
 
 
 def _unreadable(path: Path, error: Exception) -> DraftwiseError:
-    text = str(error)
+    text = one_line(error, limit=2000)
     called = re.search(r"GLOBAL (\S+) (was not|whose)", text)
     if called:
         return DraftwiseError(
             f"{str(path)!r} would call {called[1][:80]} when it is read, and no code of a file is ever run; "
             "give its weights as safetensors, or as a plain dictionary of tensors"
         )
-    if "Weights only load failed" in text or not text.strip():
-        text = "not a file of plain tensors"
-    return DraftwiseError(f"can't read {str(path)!r} ({text.strip().splitlines()[0][:200]}); fetch the file again")
+    reason = "not a file of plain tensors" if "Weights only load failed" in text else text[:150]
+    return DraftwiseError(f"can't read {str(path)!r} ({reason}); fetch the file again")
 
 
 def _maps(path: Path) -> bool:

@@ -10,7 +10,7 @@ import tokenizers
 from tokenizers import decoders, pre_tokenizers
 
 from draftwise.errors import DraftwiseError
-from draftwise.models.files import existing_directory, optional_json
+from draftwise.models.files import existing_directory, one_line, optional_json
 
 _WHOLE = "tokenizer.json"
 _PARTS = (("vocab.json", "merges.txt"), ("spiece.model",), ("tokenizer.model",))
@@ -84,7 +84,7 @@ def _read(path: Path) -> tokenizers.Tokenizer:
     try:
         return tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception for everything
-        raise DraftwiseError(f"can't read {str(path)!r} ({_reason(error)}); fetch the file again") from None
+        raise DraftwiseError(f"can't read {str(path)!r} ({one_line(error)}); fetch the file again") from None
 
 
 def _built(path: Path) -> tokenizers.Tokenizer:
@@ -96,7 +96,7 @@ def _built(path: Path) -> tokenizers.Tokenizer:
         whole = AutoTokenizer.from_pretrained(str(path), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # each tokenizer's own code raises what it likes for files that it can't use
         raise DraftwiseError(
-            f"can't build a tokenizer from the files in {str(path)!r} ({_reason(error)}); fetch them again, "
+            f"can't build a tokenizer from the files in {str(path)!r} ({one_line(error)}); fetch them again, "
             f"or give a {_WHOLE}"
         ) from None
     inner = getattr(whole, "backend_tokenizer", None)
@@ -146,10 +146,6 @@ def _mark_spaces(inner: tokenizers.Tokenizer, prefix: object, legacy: bool) -> N
     inner.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme=scheme, split=False)
     steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
     inner.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if prefixed else steps)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def vocabulary_differences(first: Mapping[str, int], second: Mapping[str, int], limit: int = 3) -> list[str]:
