@@ -79,7 +79,8 @@ def model_memory(
     entries = context + 1 + (context if two_sided else 0)  # its own, the spare one, and the encoder's
     tokens = batch * (context if two_sided else min(chunk, context))  # an encoder reads its prompt in one pass
     activations = tokens * (6 * sizes.hidden + 2 * sizes.wide + 3 * sizes.heads * sizes.head_dim) * itemsize
-    scores = tokens * (sizes.heads + 1) * context * itemsize  # of one layer, and the mask that all layers share
+    # Scores of one layer and the mask that all share; a fused kernel keeps no scores, soft-capping and others do.
+    scores = tokens * (sizes.heads + 1) * context * itemsize
     logits = _LOGITS * batch * min(_ROUND, context) * sizes.vocabulary * 4
     return ModelMemory(role, device, elements * itemsize, batch * row * entries, activations + scores + logits)
 
