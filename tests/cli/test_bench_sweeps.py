@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from harness import Pair, Run, save_opt
 
+from draftwise.bench.interrupt import StopRequest
 from draftwise.bench.records import read_records
 
 TINY = ("--subtasks", "qa", "--limit", 1, "--repeats", 1, "--max-new-tokens", 4, "--ignore-eos")
@@ -32,7 +33,7 @@ def test_a_sweep_shows_every_cell_and_its_best(run: Run, pair: Pair, tmp_path: P
     for title in ("SPS γ=2", "SPS γ=4", "BiLD rb=3", "BiLD rb=5"):
         assert f"{title}: " in done.out and done.out.count(title) >= 4
     words = " ".join(done.out.split())
-    assert "fastest lossless" in words and "SPS gamma 2/4; BiLD fallback 0.6, rollback 3.0/5.0" in words
+    assert "quality / AS" in words and "SPS gamma 2/4; BiLD fallback 0.6, rollback 3.0/5.0" in words
     labels = ["as", "sps gamma=2", "sps gamma=4", "bild rollback_threshold=3", "bild rollback_threshold=5"]
     assert list(read(output / "summary.json")["overall"]) == labels
     assert sorted(record.method for record in read_records(output)) == sorted(labels)
@@ -200,3 +201,46 @@ def test_all_models_are_found_before_the_first_run_begins(run: Run, pair: Pair, 
     done = run("bench", "--target", targets, "--draft", pair.draft, *TINY, "--output", tmp_path / "run")
     done.refused_with("no/such/model")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_stop_ends_the_whole_experiment_and_leaves_nothing_before_the_first_sample(
+    run: Run, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StopRequest, "__enter__", lambda self: setattr(self, "signal", "SIGTERM") or self)
+    done = run("bench", *pair.options, *TINY, "--max-new-tokens", "4,5", "--output", tmp_path / "run")
+    assert (done.code, done.out) == (128 + 15, "")
+    assert done.err.count("stopped by SIGTERM before the first sample") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_an_earlier_experiment_is_never_written_over(run: Run, pair: Pair, tmp_path: Path) -> None:
+    (tmp_path / "02-seed=1").mkdir()
+    (tmp_path / "02-seed=1" / "records.jsonl").write_text("precious")
+    run("bench", *pair.options, *TINY, "--seed", "0,1", "--output", tmp_path).refused_with("02-seed=1", "holds a run")
+    assert [path.name for path in tmp_path.iterdir()] == ["02-seed=1"]
+
+
+def test_prompts_too_long_are_told_before_the_run_and_in_the_report(run: Run, pair: Pair, tmp_path: Path) -> None:
+    small = save_opt(tmp_path / "small", positions=128)
+    lines = [json.dumps({"prompt": "x" * size}) for size in (20, 200, 125)]
+    (tmp_path / "own.jsonl").write_text("\n".join(lines))
+    options = ("--target", small, "--draft", pair.draft, "--data", tmp_path / "own.jsonl", "--repeats", 1)
+    done = run("bench", *options, "--max-new-tokens", 4, "--output", tmp_path / "run")
+    assert done.code == 0, done.err
+    said = "2 of 3 prompts left out; the first is"
+    assert said in done.err and said in done.out
+    assert read(tmp_path / "run" / "summary.json")["planned_samples"] == 3
+    cut = run("bench", *options, "--max-new-tokens", 4, "--truncate", "left", "--output", tmp_path / "cut")
+    assert cut.code == 0, cut.err
+    assert "2 prompts cut at the front to fit the context, by 76 tokens at most." in " ".join(cut.out.split())
+    assert read(tmp_path / "cut" / "summary.json")["planned_samples"] == 9
+
+
+def test_a_draft_that_prompts_outgrow_is_told(run: Run, pair: Pair, tmp_path: Path) -> None:
+    small = save_opt(tmp_path / "small", positions=128)
+    (tmp_path / "own.txt").write_text("x" * 20 + "\n" + "y" * 150 + "\n")
+    options = ("--target", pair.target, "--draft", small, "--data", tmp_path / "own.txt", "--repeats", 1)
+    done = run("bench", *options, "--max-new-tokens", 4, "--output", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert f"1 of 2 prompts outgrow the context of 128 of the draft {small}" in done.err
+    assert read(tmp_path / "run" / "summary.json")["overall"]["sps"]["agreement"] == 1

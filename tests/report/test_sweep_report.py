@@ -91,7 +91,9 @@ def test_the_runs_of_an_experiment_stand_under_their_names(summary: dict[str, An
 
 def test_a_model_that_runs_otherwise_than_the_target_is_marked(summary: dict[str, Any]) -> None:  # noqa: F811
     models = summary["environment"]["models"]
-    other = models["target"] | {"name": "t5", "implementation": "transformers", "dtype": "bfloat16"}
+    other = models["target"] | {"name": "t5", "implementation": "transformers", "dtype": "bfloat16", "revision": "v2"}
+    summary["environment"]["chat_template"] = True
     summary["environment"]["models"] = models | {"drafts": [models["target"], other]}
     text = " ".join(" ".join(printed(summary, 120)).split())
-    assert "target builtin, draft builtin, t5 (transformers, bfloat16), float32" in text
+    assert "target builtin, draft builtin, t5@v2 (transformers, bfloat16), float32" in text
+    assert "54 samples, as a conversation in the chat template's form" in text

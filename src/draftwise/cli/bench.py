@@ -58,6 +58,8 @@ def command(experiment: str | None, **values: Any) -> None:
     runs = expand(values)
     settings = runs[0].settings  # no option that says where prompts come from takes several values
     root = prepare_directory(settings.output)
+    for run in runs:
+        prepare_directory(root / run.folder)
     suite = load_suite(settings.source, settings.subtasks, settings.limit)
     facts = {} if experiment is None else {"experiment": {"file": experiment, "text": _text_of(experiment)}}
     sys.exit(_run_all(runs, suite, root, facts))
@@ -78,15 +80,16 @@ def _run_all(runs: list[PlannedRun], suite: Suite, root: Path, facts: Mapping[st
     from draftwise.report import report_experiment
 
     found = [find_models(run.settings, suite.prompts) for run in runs]
-    if len(runs) > 1:
-        _write_experiment(root, runs, facts)
     console, shelf, done = Console(), _Shelf(), list[tuple[str, dict[str, Any]]]()
     stopped_by = None
     for run, models in zip(runs, found, strict=True):
         if run.label:
             click.echo(f"draftwise: run {run.label}", err=True)
         summary, stopped_by = _run(run, shelf.load(models), suite, root, facts, console)
-        done += [(run.label, summary)] if summary is not None else []
+        if summary is not None:
+            done.append((run.label, summary))
+        if len(runs) > 1 and len(done) == 1:
+            _write_experiment(root, runs, facts)
         if stopped_by is not None:
             break
     if len(done) > 1:

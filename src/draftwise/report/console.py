@@ -59,10 +59,11 @@ def _facts(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     versions = environment.get("versions") or {}
     yield "models", _models(settings, environment.get("models") or {})
     yield "decoding", _decoding(settings)
+    template = ", as a conversation in the chat template's form" if environment.get("chat_template") else ""
     yield (
         "prompts",
         f"{environment.get('prompts')} of suite {settings['suite']}, {counted(settings['repeats'], 'repeat')}, "
-        f"{counted(summary['samples'], 'sample')}",
+        f"{counted(summary['samples'], 'sample')}{template}",
     )
     yield "machine", _machine(settings, environment)
     if environment.get("bandwidth"):
@@ -74,14 +75,15 @@ def _models(settings: dict[str, Any], models: dict[str, Any]) -> str:
     """Target and drafts by name, with what is not as usual about the way they run."""
     target, drafts = models.get("target") or {}, models.get("drafts") or []
     usual = {"implementation": "own", "dtype": target.get("dtype"), "device": target.get("device")}
-    small = ", ".join(draft["name"] + _unusual(draft, usual) for draft in drafts) or "none"
-    large = str(target.get("name")) + _unusual(target, usual)
+    small = ", ".join(_model(draft, usual) for draft in drafts) or "none"
+    large = _model(target, usual)
     return f"target {large}, draft {small}, {settings['dtype']}"
 
 
-def _unusual(model: dict[str, Any], usual: dict[str, Any]) -> str:
-    said = [str(model[key]) for key, value in usual.items() if key in model and model[key] != value]
-    return f" ({', '.join(said)})" if said else ""
+def _model(model: dict[str, Any], usual: dict[str, Any]) -> str:
+    revision = f"@{model['revision']}" if model.get("revision") else ""
+    unusual = [str(model[key]) for key, value in usual.items() if key in model and model[key] != value]
+    return f"{model.get('name')}{revision}" + (f" ({', '.join(unusual)})" if unusual else "")
 
 
 def _decoding(settings: dict[str, Any]) -> str:
