@@ -44,7 +44,7 @@ class FakeHub:
 
     def ask(self, cache: Path, *calls: tuple[str, str | None], **variables: str) -> list[str]:
         """What ``find_directory`` returns, or the one line of its error after "error: ", in a process of its own."""
-        settings = {"HF_ENDPOINT": self.url, "HF_HOME": str(cache), "HF_HUB_ETAG_TIMEOUT": "2", "NO_PROXY": "*"}
+        settings = {"HF_ENDPOINT": self.url, "HF_HOME": str(cache), "HF_HUB_ETAG_TIMEOUT": "10", "NO_PROXY": "*"}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
         command = [sys.executable, "-W", "error::DeprecationWarning:draftwise", "-c", CHILD, json.dumps(calls)]
         done = subprocess.run(

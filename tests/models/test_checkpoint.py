@@ -353,7 +353,7 @@ def test_the_peak_is_the_model_and_its_largest_shard(tmp_path: Path, kind: str, 
     kept = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", MEASURE, *arguments], env=kept, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    model, shard, slack = (200 if dtype == "float32" else 100), 40, 20
+    model, shard, slack = (200 if dtype == "float32" else 100), 40, 25
     grown = int(done.stdout) / 2**20
     assert grown >= model - slack
     assert (grown > model + shard + slack) if bug else (grown <= model + shard + slack), grown
