@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -180,6 +181,19 @@ def test_what_the_hub_says_is_one_line(
     with pytest.raises(DraftwiseError, match=f"data set 'a/b' can't be read: .*{words}") as caught:
         load("hf:a/b", "q")
     assert "\n" not in str(caught.value)
+
+
+def test_offline_the_cache_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "cached" / "test.jsonl", [{"question": "One?"}, {"question": "Two?"}])
+    cache = Path(datasets.config.HF_DATASETS_CACHE)
+    datasets.load_dataset(str(tmp_path / "cached"))
+    (built,) = (cache / "cached").glob("default*/0.0.0/*[!k]/")
+    shutil.copytree(built, cache / "org___cached" / "default" / "0.0.0" / built.name)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    assert [prompt.turns for prompt in load("hf:org/cached", "question").prompts] == [("One?",), ("Two?",)]
+    assert len(load(f"hf:{tmp_path / 'cached'}", "question").prompts) == 2
+    with pytest.raises(DraftwiseError, match="it isn't in the cache, and HF_HUB_OFFLINE forbids"):
+        load("hf:org/other", "question")
 
 
 def test_a_format_is_no_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,5 +225,6 @@ def _reason(error: Exception, dataset: str) -> str:
     if "OfflineMode" in text:
         return "it isn't in the cache, and HF_HUB_OFFLINE forbids to ask the Hub"
     if isinstance(error, ConnectionError):
-        return f"the Hub can't be reached ({text[:200]}); check the network, or name a directory"
+        ways_out = "check the network, name a directory, or set HF_HUB_OFFLINE=1 if it is in the cache"
+        return f"the Hub can't be reached ({text[:200]}); {ways_out}"
     return f"{type(error).__name__}: {text[:300]}"
