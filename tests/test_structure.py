@@ -103,9 +103,9 @@ def test_no_import_runs_upward(module: str) -> None:
 
 def test_an_upward_import_within_a_function_would_be_found() -> None:
     source = "def f():\n    from draftwise.engine import Engine\n"
-    found = imports_of(source, "draftwise.models.opt", frozenset({"draftwise.engine"}))
+    found = imports_of(source, "draftwise.models.loading", frozenset({"draftwise.engine"}))
     assert found == {"draftwise.engine"}
-    assert upward("draftwise.models.opt", "draftwise.engine")
+    assert upward("draftwise.models.loading", "draftwise.engine")
 
 
 def test_no_circle_among_the_modules() -> None:
@@ -129,8 +129,10 @@ def test_no_file_is_longer_than_400_lines(folder: str) -> None:
 
 
 def test_the_decode_path_reads_in_an_hour() -> None:
-    rooms = ("decoding", "drafters", "verifiers", "models")
-    files = [path for room in rooms for path in (PACKAGE / room).rglob("*.py")]
+    """What runs in a round; how a family's config and weights are read is not part of it."""
+    rooms = ("decoding", "drafters", "verifiers", "models/own")
+    files = [PACKAGE / "models" / name for name in ("protocol.py", "vocabulary.py")]
+    files += [path for room in rooms for path in (PACKAGE / room).rglob("*.py")]
     assert sum(len(path.read_text("utf-8").splitlines()) for path in files) <= 1500
 
 

@@ -113,14 +113,14 @@ def test_an_empty_prompt(run: Run, pair: Pair) -> None:
 
 @pytest.mark.parametrize("token", [-1, 260, 10**30])
 def test_a_token_id_outside_the_vocabulary(pair: Pair, token: int) -> None:
-    with pytest.raises(DraftwiseError, match=f"{token} .*0 to 259"):
+    with pytest.raises(DraftwiseError, match=f"{token} .*0 to 256"):
         Engine.load(pair.target, pair.draft).generate([3, token])
 
 
 def test_a_prompt_longer_than_the_context(run: Run, pair: Pair, tmp_path: Path) -> None:
     small = save_opt(tmp_path / "small", positions=64)
     run("generate", "x" * 60, "--target", small, "--method", "as").refused_with("60", "64", "shorten")
-    run("generate", "x" * 60, "--target", pair.target, "--draft", small).refused_with("60", "draft", "64")
+    assert run("generate", "x" * 60, "--target", pair.target, "--draft", small).code == 0  # the draft pauses
     with pytest.raises(DraftwiseError, match="64"):
         Engine.load(small).generate([1] * 64, method="as", max_new_tokens=1)
 
@@ -162,8 +162,8 @@ DIRECTORIES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "binary config": (lambda it: (it / "config.json").write_bytes(b"\xff\x00"), ("config.json", "JSON")),
     "config of another kind": (lambda it: (it / "config.json").write_text("[]"), ("config.json", "object")),
     "corrupt tokenizer": (lambda it: truncate(it / "tokenizer.json"), ("tokenizer.json",)),
-    "another architecture": (lambda it: change_config(it, model_type="bert"), ("'bert'", "opt")),
-    "no architecture": (lambda it: change_config(it, model_type=None), ("None", "opt")),
+    "another architecture": (lambda it: change_config(it, model_type="abacus"), ("'abacus'",)),
+    "no architecture": (lambda it: change_config(it, model_type=None), ("no model_type",)),
     "other shapes": (lambda it: change_config(it, hidden_size=32, word_embed_proj_dim=32), ("shape", "[260, 32]")),
     "more layers": (lambda it: change_config(it, num_hidden_layers=5), ("layers.",)),
     "a nonsense size": (lambda it: change_config(it, num_attention_heads="two"), ("num_attention_heads", "'two'")),

@@ -69,7 +69,7 @@ def test_show_drafts_marks_in_brackets_where_there_are_no_colours(run: Run, pair
     # A draft that is the target itself is accepted whole; the target then writes one token a round.
     same = ("--target", pair.target, "--draft", pair.target, "--gamma", 3, "--max-new-tokens", 8)
     outcome = run("generate", "Hello", *same, "--show-drafts")
-    assert outcome.err.splitlines()[0] == "[drafted and accepted] written by the target"
+    assert outcome.err.splitlines()[1] == "[drafted and accepted] written by the target"
     assert "\x1b" not in outcome.out
     assert "[" in outcome.out
 

@@ -82,7 +82,7 @@ class FoundModels:
         return self.pairing.check_memory(self.context, batch=1, chunk=self.settings.decoding.prefill_chunk)
 
     def load(self, tell: Callable[[str], None]) -> Models:
-        """Read the weights, after telling what memory they will take.
+        """Read the weights; ``tell`` is called with the line on memory, which is checked before.
 
         Raises:
             DraftwiseError: weights that don't fit their config, or the machine.
@@ -90,8 +90,8 @@ class FoundModels:
         from draftwise.engine import Engine
 
         memory = self.memory()
-        tell(memory)
         engines = Engine.load_all(self.pairing)
+        tell(memory)
         names: list[str | None] = list(self.drafts) or [None]
         facts = _describe(self.pairing, self.settings.target, self.drafts, engines)
         return Models(dict(zip(names, engines, strict=True)), facts | {"memory": memory})

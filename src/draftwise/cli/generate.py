@@ -34,8 +34,9 @@ def command(prompt: str, method: str, show_drafts: bool, **values: Any) -> None:
     from draftwise.methods import find_method  # brings torch, so after the wait for the prompt
 
     find_method(method)
-    engine, prompt_ids = _load(values, text, options)
+    engine, prompt_ids, memory = _load(values, text, options)
     pieces = engine.stream(prompt_ids, method=method, **asdict(options))
+    click.echo(memory, err=True)
     generation = _show(_marked(pieces, engine.decode) if show_drafts else _plain(pieces), show_drafts)
     click.echo(_closing(generation), err=True)
 
@@ -49,10 +50,10 @@ def _read_prompt(prompt: str) -> str:
         raise DraftwiseError(f"the prompt must be UTF-8 text: {error}") from None
 
 
-def _load(values: dict[str, Any], text: str, options: DecodingOptions) -> tuple[Engine, list[int]]:
-    """The engine for a prompt and the prompt's ids, as the user's turn of a conversation if the model has a template.
+def _load(values: dict[str, Any], text: str, options: DecodingOptions) -> tuple[Engine, list[int], str]:
+    """The engine for a prompt, the prompt's ids, as the user's turn if there is a chat template, and a line on memory.
 
-    What the models will take is held against the memory that there is, and said, before any weight is read.
+    What the models will take is held against the memory that there is before any weight is read.
     """
     import torch
 
@@ -68,9 +69,8 @@ def _load(values: dict[str, Any], text: str, options: DecodingOptions) -> tuple[
     pairing = Pairing.open(target, [target.draft(name, **own)] if name else [], values["chat_template"])
     ids = _encode(pairing, text)
     memory = pairing.check_memory(len(ids) + options.max_new_tokens, chunk=options.prefill_chunk)
-    click.echo(memory, err=True)
     (engine,) = Engine.load_all(pairing)
-    return engine, ids
+    return engine, ids, memory
 
 
 def _encode(pairing: Pairing, text: str) -> list[int]:
