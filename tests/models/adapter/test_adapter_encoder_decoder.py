@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +73,25 @@ def test_greedy_answers_are_those_of_generate(pair: Pair) -> None:
         assert [start, *answer] == want
         seen |= set(answer)
     assert len(seen) > 8  # answers that repeat one token would hide a mix-up
+
+
+@pytest.mark.parametrize("settings", [{"forced_bos_token_id": 7}, {"bad_words_ids": [[31], [44], [3, 4]]}])
+@pytest.mark.parametrize("where", ["generation_config.json", "config.json"])
+def test_ids_that_the_checkpoint_forces_or_bans_are_forced_or_banned(
+    where: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    directory = save_tiny(tmp_path, "bart")
+    plain = load_encoder_decoder(directory)
+    if where == "config.json":
+        (directory / "generation_config.json").unlink()
+    path = directory / where
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    model, kind = load_encoder_decoder(directory), reference(directory)
+    answer = greedy(model, [2], read(model, SOURCES[:1]), 30)
+    prompt = torch.tensor(SOURCES[:1])
+    given = {"attention_mask": torch.ones_like(prompt), "do_sample": False, "max_new_tokens": 30, "eos_token_id": None}
+    assert answer == kind.generate(prompt, **given)[0, 1:].tolist()
+    assert answer != greedy(plain, [2], read(plain, SOURCES[:1]), 30)
 
 
 def test_answers_depend_on_the_prompt(pair: Pair) -> None:

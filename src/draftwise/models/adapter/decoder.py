@@ -29,6 +29,8 @@ class DecoderLM:
         self.start_token_id = architecture.start_token_id
         self.max_positions = architecture.max_positions
         self.max_source_tokens = architecture.max_source_tokens
+        self.forced_first_id = architecture.forced_first_id
+        self.banned_ids = list(architecture.banned_ids)
         self.eos_token_ids = eos_token_ids
         weights = module.get_input_embeddings().weight
         self.device: torch.device = weights.device
@@ -44,12 +46,12 @@ class DecoderLM:
     def forward(self, tokens: Tensor, starts: Tensor, cache: list[Row], *, span: int, keep: int) -> Tensor:
         """One pass; arguments and result as in ``CausalLM.forward``."""
         if len(cache) == 1:
-            return self._forward_row(tokens, int(starts), cache[0], keep)
+            return self.forward_row(tokens, int(starts), cache[0], keep)
         rows = enumerate(zip(starts.tolist(), cache, strict=True))
-        return torch.cat([self._forward_row(tokens[at : at + 1], start, row, keep) for at, (start, row) in rows])
+        return torch.cat([self.forward_row(tokens[at : at + 1], start, row, keep) for at, (start, row) in rows])
 
-    def _forward_row(self, tokens: Tensor, start: int, row: Row, keep: int) -> Tensor:
-        """A pass of one row, [1, T] tokens to [1, keep, V] logits."""
+    def forward_row(self, tokens: Tensor, start: int, row: Row, keep: int) -> Tensor:
+        """A pass of one row, [1, T] tokens to [1, keep, V] logits, which are the caller's to change."""
         steps = tokens.shape[1]
         fed = min(steps, self.max_positions - start)
         if fed <= 0 or start > row.length:

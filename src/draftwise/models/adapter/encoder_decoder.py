@@ -15,7 +15,8 @@ class Seq2SeqLM(DecoderLM):
     """A module of transformers as an ``EncoderDecoderLM``.
 
     The keys and values of the attention over the prompt are computed by a row's first pass and stay; a rewind cuts only
-    those of the text.
+    those of the text. What the checkpoint's generation settings force or ban is so in the logits: many a translator
+    was trained with a first token of its own, or starts with padding that it must not write again.
     """
 
     def new_cache(self, batch: int, capacity: int) -> list[Row]:
@@ -31,6 +32,16 @@ class Seq2SeqLM(DecoderLM):
         encoder = self.module.get_encoder()
         for source, row in zip(sources, cache, strict=True):
             row.encoded = encoder(input_ids=torch.tensor([list(source)], device=self.device))
+
+    def forward_row(self, tokens: Tensor, start: int, row: Row, keep: int) -> Tensor:
+        """As for a decoder alone, with the ids that are forced or banned."""
+        logits = super().forward_row(tokens, start, row, keep)
+        if self.banned_ids:
+            logits[..., self.banned_ids] = -torch.inf
+        if self.forced_first_id is not None and keep and start + tokens.shape[1] == keep:  # then position 0 is in it
+            logits[:, 0] = -torch.inf
+            logits[:, 0, self.forced_first_id] = 0.0
+        return logits
 
     def run(self, tokens: Tensor, row: Row, wanted: int) -> Tensor:
         """Run the decoder after what the row has seen; returns the logits of all of ``tokens``."""

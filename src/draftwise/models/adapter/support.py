@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from draftwise.errors import DraftwiseError
 from draftwise.models.adapter.quiet import one_line, quietly, transformers_library
@@ -46,6 +46,8 @@ class Architecture:
     start_token_id: int | None  # None for a decoder-only model
     max_positions: int
     max_source_tokens: int
+    forced_first_id: int | None  # what an encoder-decoder writes first, whatever its logits say
+    banned_ids: tuple[int, ...]  # what it never writes
 
 
 def find_architecture(directory: Path, raw: Mapping[str, Any]) -> Architecture:
@@ -59,12 +61,15 @@ def find_architecture(directory: Path, raw: Mapping[str, Any]) -> Architecture:
     _expect_rewindable(directory, model_class, config)
     encodes = bool(config.is_encoder_decoder)
     decoder = config.get_text_config(decoder=True)
+    generation = _generation_settings(directory, raw) if encodes else {}
     return Architecture(
         model_class=model_class,
         config=config,
-        start_token_id=_start_token_id(directory, config) if encodes else None,
+        start_token_id=_start_token_id(directory, config, generation) if encodes else None,
         max_positions=min(_limit(decoder, _POSITION_LIMITS), _original_limit(decoder)),
         max_source_tokens=_limit(config.get_text_config(encoder=True), _SOURCE_LIMITS) if encodes else 0,
+        forced_first_id=_forced_first_id(generation),
+        banned_ids=_banned_ids(generation),
     )
 
 
@@ -175,15 +180,34 @@ def _rotary_scalings(config: Any) -> Iterator[Mapping[str, Any]]:
             yield from (part for part in described.values() if isinstance(part, Mapping))
 
 
-def _start_token_id(directory: Path, config: Any) -> int:
-    """What transformers starts a decoder with: generation_config.json comes first, the begin-of-text id last."""
+def _generation_settings(directory: Path, raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """generation_config.json, or where there is none config.json, which held such settings before."""
     path = directory / "generation_config.json"
-    generation = read_json(path) if path.exists() else {}
+    return read_json(path) if path.exists() else raw
+
+
+def _start_token_id(directory: Path, config: Any, generation: Mapping[str, Any]) -> int:
+    """What transformers starts a decoder with: the begin-of-text id comes last."""
     for name in ("decoder_start_token_id", "bos_token_id"):
         for value in (generation.get(name), getattr(config, name, None)):
-            if type(value) is int and value >= 0:
+            if _is_id(value):
                 return value
     raise DraftwiseError(
         f"neither generation_config.json nor config.json in {str(directory)!r} has a decoder_start_token_id; "
         "add the id that the decoder's text begins with"
     )
+
+
+def _forced_first_id(generation: Mapping[str, Any]) -> int | None:
+    value = generation.get("forced_bos_token_id")
+    return value if _is_id(value) else None
+
+
+def _banned_ids(generation: Mapping[str, Any]) -> tuple[int, ...]:
+    """Single ids that are never to be written, as Marian's padding id, with which its decoder starts."""
+    words = generation.get("bad_words_ids") or ()
+    return tuple(word[0] for word in words if isinstance(word, list) and len(word) == 1 and _is_id(word[0]))
+
+
+def _is_id(value: object) -> TypeGuard[int]:
+    return type(value) is int and value >= 0
