@@ -244,3 +244,32 @@ def test_a_draft_that_prompts_outgrow_is_told(run: Run, pair: Pair, tmp_path: Pa
     assert done.code == 0, done.err
     assert f"1 of 2 prompts outgrow the context of 128 of the draft {small}" in done.err
     assert read(tmp_path / "run" / "summary.json")["overall"]["sps"]["agreement"] == 1
+
+
+@pytest.mark.parametrize(("option", "values", "loads"), [("--seed", "0,1", 1), ("--dtype", "float32,float64", 2)])
+def test_models_are_loaded_again_only_where_they_differ(
+    run: Run, pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, values: str, loads: int
+) -> None:
+    from draftwise.engine import Engine
+
+    loaded, load_all = [], Engine.load_all
+    monkeypatch.setattr(Engine, "load_all", lambda pairing: loaded.append(pairing) or load_all(pairing))
+    done = run("bench", *pair.options, *TINY, "--methods", "as,sps", option, values, "--output", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert len(loaded) == loads and done.err.count("memory") == loads
+
+
+def test_a_chat_template_shapes_every_turn(run: Run, pair: Pair, tmp_path: Path) -> None:
+    template = tmp_path / "chat.jinja"
+    template.write_text("{% for message in messages %}{{ message.role }}: {{ message.content }}|{% endfor %}")
+    (tmp_path / "own.jsonl").write_text(json.dumps({"turns": ["Hello", "And then?"]}))
+    options = (*pair.options, "--data", tmp_path / "own.jsonl", "--repeats", 1, "--max-new-tokens", 4)
+    plain = run("bench", *options, "--methods", "as", "--output", tmp_path / "plain")
+    chat = run("bench", *options, "--methods", "as", "--chat-template", template, "--output", tmp_path / "chat")
+    assert (plain.code, chat.code) == (0, 0), chat.err
+    names = ("plain", "chat")
+    first = {name: min(record.prompt_tokens for record in read_records(tmp_path / name)) for name in names}
+    assert first == {"plain": len("Hello"), "chat": len("user: Hello|")}
+    assert "chat template's form" in " ".join(chat.out.split()) and "chat template" not in plain.out
+    template.write_text("{{ nonsense(")
+    run("bench", *options, "--chat-template", template, "--output", tmp_path / "bad").refused_with("chat.jinja")

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from draftwise.bench.experiment import Several
 from draftwise.bench.settings import BenchSettings
-from draftwise.cli.options import build, settings_options
+from draftwise.cli.options import build, experiment_values, keys_of, settings_options
 from draftwise.options import DecodingOptions, option, whole
 
 
@@ -21,6 +23,27 @@ class Settings:
     threads: int | None = option(None, "How many threads.")
     quick: bool = option(False, "In a hurry.")
     hidden: int = 7
+
+
+@dataclass(frozen=True)
+class Listed:
+    gamma: int = option(4, "How many.", whole(1))
+    top_p: float = option(0.5, "Which share.")
+    limit: int = option(3, "How many at most.")
+    draft: str | None = option(None, "A path.")
+
+
+def given(*arguments: str) -> dict[str, Any] | str:
+    """What a command that sweeps is called with, or what it says."""
+    seen: list[dict[str, Any]] = []
+
+    @click.command()
+    @settings_options(Listed, lists=True)
+    def command(**values: Any) -> None:
+        seen.append(values)
+
+    done = CliRunner().invoke(command, arguments)
+    return seen[0] if seen else done.output
 
 
 def call(*arguments: str, only: tuple[str, ...] | None = None) -> object:
@@ -65,6 +88,52 @@ def test_help_says_what_each_option_does_and_its_default() -> None:
     for expected in ("How many. [default: 4]", "Which share. [default: 0.0]", "Which ones. [default: a,b]"):
         assert expected in text
     assert "A path. --" in text
+
+
+def test_a_command_that_sweeps_takes_several_values_of_some_options() -> None:
+    assert given() == {"gamma": 4, "top_p": 0.5, "limit": 3, "draft": None}
+    several = given("--gamma", "2, 4", "--top-p", "1,0.5", "--draft", "a,b")
+    assert several == {"gamma": (2, 4), "top_p": (1.0, 0.5), "limit": 3, "draft": ("a", "b")}
+    assert isinstance(several, dict) and all(isinstance(several[name], Several) for name in ("gamma", "draft"))
+    assert given("--gamma", "2", "--draft", "a") == {"gamma": 2, "top_p": 0.5, "limit": 3, "draft": "a"}
+    assert "'1,2' is not a valid integer" in given("--limit", "1,2")
+
+
+def test_each_of_several_values_is_checked_and_none_may_stand_twice() -> None:
+    assert "'--gamma': must be a whole number of at least 1, not 0" in given("--gamma", "2,0")
+    assert "'--gamma': must have different values, not '2,2'" in given("--gamma", "2,2")
+    assert "'--top-p': must have different values, not '1.0,1.0'" in given("--top-p", "1,1.0")
+
+
+def test_a_command_that_does_not_sweep_takes_one_value() -> None:
+    assert "not a valid integer" in str(call("--count", "1,2"))
+
+
+def test_the_help_of_a_list_says_so() -> None:
+    text = str(given("--help"))
+    assert "--gamma INTEGER[,…]" in text and "--approx builtin|DIR|ID[,…]" in text and "--limit INTEGER " in text
+
+
+def test_a_files_values_keep_their_types() -> None:
+    values = {"gamma": [2, 4], "top_p": 1, "draft": "a,b", "limit": 2, "stop_token_ids": 3, "names": ["x", "y"]}
+    found = experiment_values(values, Listed, Settings)
+    assert found == {
+        "gamma": (2, 4),
+        "top_p": (1.0,),
+        "draft": ("a,b",),
+        "limit": 2,
+        "stop_token_ids": [3],
+        "names": "x,y",
+    }
+    assert isinstance(found["top_p"][0], float)
+
+
+def test_a_file_may_call_an_option_as_its_field_or_as_the_command_line_does() -> None:
+    from draftwise.cli.bench import command
+
+    keys = keys_of(command)
+    assert (keys["stop_id"], keys["stop_token_ids"], keys["approx"]) == ("stop_token_ids", "stop_token_ids", "draft")
+    assert "experiment" not in keys and "help" not in keys
 
 
 @pytest.mark.parametrize("kind", [DecodingOptions, BenchSettings])

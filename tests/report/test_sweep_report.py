@@ -45,7 +45,7 @@ def test_every_cell_stands_in_every_table_within_the_width(swept: dict[str, Any]
     assert len(rows) == 3 * 11
     if width == 120:
         assert all(any(row.startswith(f"{title} ") for row in rows) for title in TITLES)
-    assert "In the names: γ: gamma, fb: fallback threshold." in text
+    assert "In the names: γ: gamma, fb: fallback threshold, rb: rollback threshold." in text
     assert "SPS gamma 2/12; BiLD fallback 0.5/0.7, rollback 3.0" in text
 
 

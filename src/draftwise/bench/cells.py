@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from draftwise.bench.settings import Axis, BenchSettings, to_value
+from draftwise.bench.settings import BenchSettings, to_value
 from draftwise.options import DecodingOptions
 
 if TYPE_CHECKING:
@@ -105,10 +105,3 @@ def _cells_of(method: Method, settings: BenchSettings) -> Iterator[Cell]:
             label += f" {axis.name}={text}"
             title += f" {text}" if axis.name == "draft" else f" {SYMBOLS.get(axis.name, axis.name)}={text}"
         yield Cell(label, title, method.name, draft, replace(settings.decoding, **chosen))
-
-
-def used_axes(settings: BenchSettings) -> list[Axis]:
-    """The swept options that some method of the run reads."""
-    from draftwise.methods import METHODS
-
-    return [axis for axis in settings.sweep if any(reads(METHODS[name], axis.name) for name in settings.methods)]

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from draftwise.analysis.names import BASELINE, lossless
 from draftwise.report.numbers import NOTHING, number
-from draftwise.report.table import cell_title
+from draftwise.report.table import WIDE, cell_title
 
 SPEED, QUALITY = 8, 13
+LONGEST_WORD = 18  # characters of a subtask's name that are never folded
 
 BEST_LEGEND = (
     "fastest: by speed-up; a lossy cell's quality stands beside that of AS. The best of many is chosen on the samples "
@@ -25,9 +26,10 @@ def best_table(summary: dict[str, Any], width: int) -> Table | None:
     if not summary["best"]:
         return None
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
-    # Two spaces part each column from the next; the two cells' names and the subtask's share what the numbers leave.
-    share = (width - 2 * SPEED - QUALITY - 10) // 3
-    table.add_column("", max_width=share)
+    first = min(LONGEST_WORD, max(len(word) for part in summary["best"] for word in part.split()))
+    # Two spaces part each column from the next; the names of the two cells share what the others leave.
+    share = (width - first - 2 * SPEED - QUALITY - 10) // 2
+    table.add_column("", min_width=first, max_width=first if width < WIDE else None, overflow="fold")
     table.add_column("fastest lossless", max_width=share)
     table.add_column("speed-up", width=SPEED, justify="right")
     table.add_column("fastest of all", max_width=share)

@@ -103,8 +103,9 @@ def _decoding(settings: dict[str, Any]) -> str:
 
 def _abbreviations(summary: dict[str, Any]) -> str:
     """What the symbols in the names of a sweep's cells stand for."""
-    swept = summary["settings"].get("sweep") or {}
-    said = [f"{SYMBOLS[name]}: {name.replace('_', ' ')}" for name in swept if name in SYMBOLS]
+    titles = [row["title"] for row in (summary["environment"].get("methods") or {}).values()]
+    used = [name for name, symbol in SYMBOLS.items() if any(f" {symbol}=" in title for title in titles)]
+    said = [f"{SYMBOLS[name]}: {name.replace('_', ' ')}" for name in used]
     return " In the names: " + ", ".join(said) + "." if said else ""
 
 
