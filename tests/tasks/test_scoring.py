@@ -82,6 +82,7 @@ def test_grammar_is_right_or_wrong() -> None:
 
 def test_grammar_may_be_set_apart_as_data_sets_do() -> None:
     assert score("grammar correction", " I don't know, it's late.", "I do n't know , it 's late .") == 1.0
+    assert score("grammar correction", " I do n't know , it 's late .", "I don't know, it's late.") == 1.0
     assert score("grammar correction", " I know alot.", "I know a lot .") == 0.0
 
 

@@ -17,7 +17,9 @@ def question(**changes: object) -> Prompt:
     return read_question({"question_id": 81, "category": "writing", "turns": ["One?", "Two?"]} | changes, 1)
 
 
-@pytest.mark.parametrize("category", sorted(MT_BENCH))
+@pytest.mark.parametrize(
+    "category", ["writing", "roleplay", "reasoning", "math", "coding", "extraction", "stem", "humanities"]
+)
 def test_the_categories_of_mt_bench_are_multi_turn(category: str) -> None:
     assert len(MT_BENCH) == 8
     assert question(category=category) == Prompt("81", "multi-turn", ("One?", "Two?"))
