@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from tiny_transformers import DECODERS, POSITIONS, VOCABULARY, feed, greedy, ids, in_blocks, load, reference, save_tiny
 from torch import Tensor
 
+from draftwise.models.adapter import load_adapter
 from draftwise.models.protocol import CausalLM
 
 LENGTH = 24  # more than three sliding windows
@@ -176,11 +177,11 @@ def test_loading_is_silent_and_leaves_the_settings_alone(
     assert capfd.readouterr() == ("", "")
 
 
-def test_other_types_of_number_keep_float32_logits(tmp_path: Path) -> None:
-    from draftwise.models.adapter import load_adapter
-
-    directory = save_tiny(tmp_path, "stablelm")
-    place, config = torch.device("cpu"), {"model_type": "stablelm"}
-    model = load_adapter(directory, config, dtype=torch.bfloat16, device=place, eos_token_ids=(3,))
-    assert (model.dtype, model.eos_token_ids) == (torch.bfloat16, (3,))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("name", ["stablelm", "mixtral"])
+def test_logits_are_float32_whatever_is_computed_in(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    directory = save_tiny(tmp_path, name)
+    config = {"model_type": name}
+    model = load_adapter(directory, config, dtype=dtype, device=torch.device("cpu"), eos_token_ids=(3,))
+    assert (model.dtype, model.eos_token_ids) == (dtype, (3,))
     assert feed(model, ids(1, 4), [0], model.new_cache(1, 8), keep=2).dtype == torch.float32

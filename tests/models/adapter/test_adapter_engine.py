@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from tiny_opt import save_tiny_opt
+from tiny_opt import save_tiny_opt, save_tokenizer
 from tiny_transformers import VOCABULARY, reference, save_tiny
 
 from draftwise import Engine
@@ -116,6 +116,16 @@ def test_our_own_pass_and_the_adapter_write_the_same(mixed: tuple[Path, Path]) -
     settings = {"method": "as", "max_new_tokens": LENGTH, "ignore_eos": True}
     first, second = (Engine(model).generate(PROMPTS, **settings) for model in (own, adapted))
     assert [answer.tokens for answer in first] == [answer.tokens for answer in second]
+
+
+@pytest.mark.parametrize("name", ["t5 gated untied", "bloom"])
+def test_texts_go_in_and_come_out(name: str, tmp_path: Path) -> None:
+    for place, seed in (("target", 10), ("draft", 11)):
+        save_tokenizer(save_tiny(tmp_path / place, name, seed=seed), VOCABULARY)
+    engine = Engine.load(tmp_path / "target", tmp_path / "draft")
+    plain, drafted = (engine.generate("w5 w9 w33", method=method, max_new_tokens=LENGTH) for method in ("as", "sps"))
+    assert plain.tokens == drafted.tokens
+    assert plain.text == " ".join(f"w{token}" for token in plain.tokens if token != END)
 
 
 def test_a_prompt_longer_than_the_encoder_reads_is_refused(tmp_path: Path) -> None:

@@ -24,13 +24,11 @@ class DecoderLM:
     implementation = "transformers"
 
     def __init__(self, module: Any, architecture: Architecture, eos_token_ids: tuple[int, ...]) -> None:
-        """Take over a module that has its weights, and try it on one token."""
+        """Take over a module that has its weights, and try it on a few tokens."""
         self.module = module
         self.start_token_id = architecture.start_token_id
         self.max_positions = architecture.max_positions
         self.max_source_tokens = architecture.max_source_tokens
-        self.forced_first_id = architecture.forced_first_id
-        self.banned_ids = list(architecture.banned_ids)
         self.eos_token_ids = eos_token_ids
         weights = module.get_input_embeddings().weight
         self.device: torch.device = weights.device

@@ -33,6 +33,7 @@ def read_module(directory: Path, architecture: Architecture, *, dtype: torch.dty
                 config=architecture.config,
                 dtype=dtype,
                 attn_implementation=attention_of(model_class),
+                **_experts_of(model_class, dtype),
                 local_files_only=True,
                 weights_only=True,
                 ignore_mismatched_sizes=True,  # they are in the report, by name
@@ -58,6 +59,12 @@ def attention_of(model_class: Any) -> str:
     same numbers for the same input; kernels from elsewhere (flash, flex, paged) promise less and need packages.
     """
     return "sdpa" if getattr(model_class, "_supports_sdpa", False) else "eager"
+
+
+def _experts_of(model_class: Any, dtype: torch.dtype) -> dict[str, str]:
+    """The plain loop over experts in float64, which PyTorch's grouped product of matrices lacks."""
+    has_choice = getattr(model_class, "_can_set_experts_implementation", lambda: False)
+    return {"experts_implementation": "eager"} if dtype == torch.float64 and has_choice() else {}
 
 
 def _expect_sound(directory: Path, report: Mapping[str, Any]) -> None:
