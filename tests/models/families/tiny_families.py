@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -85,7 +86,9 @@ CASES: dict[str, Case] = {
         {"num_key_value_heads": 1, "head_dim": 12, "use_sliding_window": True, "sliding_window": 6}
         | {"max_window_layers": 2, "tie_word_embeddings": True, "rms_norm_eps": 0.1},
     ),
-    "gemma2": Case("Gemma2", _GEMMA | {"attn_logit_softcapping": 3.0, "final_logit_softcapping": 4.0}, seed=2, token_std=0.12),
+    "gemma2": Case(
+        "Gemma2", _GEMMA | {"attn_logit_softcapping": 3.0, "final_logit_softcapping": 4.0}, seed=2, token_std=0.12
+    ),
     "gemma2 uncapped": Case(
         "Gemma2",
         _GEMMA | {"attn_logit_softcapping": None, "final_logit_softcapping": None, "attention_bias": True},
@@ -96,7 +99,8 @@ CASES: dict[str, Case] = {
         _GEMMA
         | {"layer_types": _MIXED, "num_key_value_heads": 4, "head_dim": 8, "hidden_activation": "silu"}
         | {"attn_logit_softcapping": 2.0, "final_logit_softcapping": None, "rope_parameters": {"rope_theta": 50.0}},
-        seed=1, token_std=0.12,
+        seed=1,
+        token_std=0.12,
     ),
     "gemma3 text": Case("Gemma3Text", _GEMMA, seed=2, token_std=0.12),
     "gemma3 text mixed": Case(
@@ -109,13 +113,19 @@ CASES: dict[str, Case] = {
                 "sliding_attention": {"rope_type": "default", "rope_theta": 20.0},
             }
         },
-        seed=4, token_std=0.12,
+        seed=4,
+        token_std=0.12,
     ),
     "gemma3 text patterned": Case(
         "Gemma3Text",
         _GEMMA | {"sliding_window_pattern": 2, "attention_bias": True, "tie_word_embeddings": False, "head_dim": 8},
     ),
-    "gemma3": Case("Gemma3", {"text_config": _GEMMA | {"sliding_window_pattern": 3}, "vision_config": _VISION}, seed=5, token_std=0.12),
+    "gemma3": Case(
+        "Gemma3",
+        {"text_config": _GEMMA | {"sliding_window_pattern": 3}, "vision_config": _VISION},
+        seed=5,
+        token_std=0.12,
+    ),
     "phi3": Case("Phi3"),
     "phi3 windowed": Case("Phi3", {"num_key_value_heads": 2, "sliding_window": 6, "tie_word_embeddings": True}),
     "phi3 partial": Case("Phi3", {"num_key_value_heads": 1, "partial_rotary_factor": 0.5, "hidden_act": "gelu_new"}),
@@ -143,7 +153,9 @@ CASES: dict[str, Case] = {
         | {"rope_parameters": _ROPE | {"rope_type": "linear", "factor": 2.0, "partial_rotary_factor": 1.0}},
     ),
     "opt": Case("OPT"),
-    "opt 350m": Case("OPT", {"do_layer_norm_before": False, "word_embed_proj_dim": 16, "activation_function": "gelu"}, seed=3),
+    "opt 350m": Case(
+        "OPT", {"do_layer_norm_before": False, "word_embed_proj_dim": 16, "activation_function": "gelu"}, seed=3
+    ),
     "opt bare": Case(
         "OPT",
         {"enable_bias": False, "layer_norm_elementwise_affine": False, "tie_word_embeddings": False}
@@ -187,7 +199,14 @@ def save(case: Case, directory: Path, **options: Any) -> Path:
 @cache
 def directory(name: str) -> Path:
     """Where a case is saved, once a run."""
-    return save(CASES[name], Path(mkdtemp(prefix="draftwise-family-")))
+    return save(CASES[name], _root() / name)
+
+
+@cache
+def _root() -> Path:
+    folder = TemporaryDirectory(prefix="draftwise-families-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 @cache
