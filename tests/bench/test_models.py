@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -75,13 +74,12 @@ def test_each_cell_gets_the_engine_of_its_draft() -> None:
     assert found.engine(large) is cast(Any, second)
 
 
-def test_the_built_in_pair_is_found_weighed_told_of_and_described() -> None:
+def test_the_built_in_pair_is_found_weighed_and_described() -> None:
     found = find_models(BenchSettings(), PROMPTS)
     assert found.drafts == ("builtin",) and found.context > 60
-    told: list[str] = []
-    loaded = found.load(told.append)
+    loaded = found.load()
     to_json(loaded.facts)
-    assert told == [loaded.facts["memory"]]
+    assert loaded.facts["memory"] == found.memory != ""
     target, (draft,) = loaded.facts["models"]["target"], loaded.facts["models"]["drafts"]
     assert (target["name"], target["implementation"], target["dtype"], target["device"]) == (
         "builtin",
@@ -95,15 +93,26 @@ def test_the_built_in_pair_is_found_weighed_told_of_and_described() -> None:
 
 
 def test_plain_decoding_alone_loads_no_draft() -> None:
-    loaded = find_models(BenchSettings(methods=("as",)), PROMPTS).load(lambda line: None)
+    loaded = find_models(BenchSettings(methods=("as",)), PROMPTS).load()
     assert list(loaded.engines) == [None] and loaded.first.draft is None
     assert loaded.facts["models"]["drafts"] == [] and loaded.facts["sha256"]["drafts"] == {}
 
 
-def test_too_little_memory_is_refused_before_a_weight_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_too_little_memory_is_refused_before_a_weight_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def too_little(self: Pairing, context: int, batch: int = 1, chunk: int = 512) -> str:
         raise DraftwiseError(f"{context} positions in chunks of {chunk} don't fit")
 
     monkeypatch.setattr(Pairing, "check_memory", too_little)
     with pytest.raises(DraftwiseError, match="positions in chunks of 64 don't fit"):
         find_models(BenchSettings(decoding=DecodingOptions(prefill_chunk=64)), PROMPTS)
+
+
+def test_memory_that_is_gone_by_the_time_of_loading_is_refused_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = find_models(BenchSettings(), PROMPTS)
+
+    def gone(self: Pairing, context: int, batch: int = 1, chunk: int = 512) -> str:
+        raise DraftwiseError("somebody took it")
+
+    monkeypatch.setattr(Pairing, "check_memory", gone)
+    with pytest.raises(DraftwiseError, match="somebody took it"):
+        found.load()

@@ -218,9 +218,9 @@ def test_what_became_of_prompts_is_told_before_the_warm_up(
 ) -> None:
     told: list[tuple[str, int]] = []
     settings = replace(settings, decoding=DecodingOptions(max_new_tokens=394))
-    run(engine, settings, tmp_path, tell=lambda sentence: told.append((sentence, len(engine.calls))))
+    run(engine, settings, tmp_path, tell=lambda line: told.append((line, len(engine.calls))))
     reason = "3 of 5 prompts left out; the first is 'chat-0', turn 1, of 7 tokens where 6 have room."
-    assert told == [(reason, 0)]
+    assert told == [("enough", 0), (reason, 0)]
 
 
 def test_facts_of_the_caller_are_written_down(engine: FakeEngine, settings: BenchSettings, tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ def test_models_are_loaded_again_only_where_they_differ(
     monkeypatch.setattr(Engine, "load_all", lambda pairing: loaded.append(pairing) or load_all(pairing))
     done = run("bench", *pair.options, *TINY, "--methods", "as,sps", option, values, "--output", tmp_path / "run")
     assert done.code == 0, done.err
-    assert len(loaded) == loads and done.err.count("memory") == loads
+    assert len(loaded) == loads and done.err.count("memory") == 2
 
 
 def test_a_chat_template_shapes_every_turn(run: Run, pair: Pair, tmp_path: Path) -> None:
@@ -273,3 +273,11 @@ def test_a_chat_template_shapes_every_turn(run: Run, pair: Pair, tmp_path: Path)
     assert "chat template's form" in " ".join(chat.out.split()) and "chat template" not in plain.out
     template.write_text("{{ nonsense(")
     run("bench", *options, "--chat-template", template, "--output", tmp_path / "bad").refused_with("chat.jinja")
+
+
+def test_a_bench_without_a_prompt_that_fits_is_refused_in_one_line(run: Run, pair: Pair, tmp_path: Path) -> None:
+    small = save_opt(tmp_path / "small", positions=32)
+    (tmp_path / "own.txt").write_text("x" * 40 + "\n")
+    options = ("--target", small, "--draft", pair.draft, "--data", tmp_path / "own.txt", "--output", tmp_path / "run")
+    run("bench", *options).refused_with("none of 1 prompts", "of 40 tokens", "takes 1 to 2 beside 30 new ones")
+    assert not (tmp_path / "run").exists()

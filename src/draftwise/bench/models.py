@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,35 +66,28 @@ class FoundModels:
         pairing: the target and the drafts that the run's cells use.
         drafts: their names as the settings give them, in the same order.
         context: the most positions that a prompt and its answer take.
+        memory: what the models will take, in one line.
     """
 
     settings: BenchSettings
     pairing: Pairing
     drafts: tuple[str, ...]
     context: int
+    memory: str
 
-    def memory(self) -> str:
-        """What the models will take, in one line.
-
-        Raises:
-            DraftwiseError: a device lacks room for them now.
-        """
-        return self.pairing.check_memory(self.context, batch=1, chunk=self.settings.decoding.prefill_chunk)
-
-    def load(self, tell: Callable[[str], None]) -> Models:
-        """Read the weights; ``tell`` is called with the line on memory, which is checked before.
+    def load(self) -> Models:
+        """Read the weights, if there still is room for them.
 
         Raises:
             DraftwiseError: weights that don't fit their config, or the machine.
         """
         from draftwise.engine import Engine
 
-        memory = self.memory()
+        _memory(self.pairing, self.settings, self.context)
         engines = Engine.load_all(self.pairing)
-        tell(memory)
         names: list[str | None] = list(self.drafts) or [None]
         facts = _describe(self.pairing, self.settings.target, self.drafts, engines)
-        return Models(dict(zip(names, engines, strict=True)), facts | {"memory": memory})
+        return Models(dict(zip(names, engines, strict=True)), facts | {"memory": self.memory})
 
 
 def find_models(settings: BenchSettings, prompts: Sequence[Prompt]) -> FoundModels:
@@ -111,9 +104,12 @@ def find_models(settings: BenchSettings, prompts: Sequence[Prompt]) -> FoundMode
 
     drafts = needed_drafts(settings)
     pairing = Pairing.open(*_specs(settings, drafts), settings.chat_template)
-    found = FoundModels(settings, pairing, tuple(drafts), longest_context(pairing, settings, prompts))
-    found.memory()
-    return found
+    context = longest_context(pairing, settings, prompts)
+    return FoundModels(settings, pairing, tuple(drafts), context, _memory(pairing, settings, context))
+
+
+def _memory(pairing: Pairing, settings: BenchSettings, context: int) -> str:
+    return pairing.check_memory(context, batch=1, chunk=settings.decoding.prefill_chunk)
 
 
 def needed_drafts(settings: BenchSettings) -> list[str]:

@@ -65,7 +65,7 @@ def run_bench(
     directory: str | Path,
     *,
     facts: Mapping[str, Any] | None = None,
-    tell: Callable[[str], None] = lambda sentence: None,
+    tell: Callable[[str], None] = lambda line: None,
     progress: Progress | None = None,
     clock: Callable[[], int] = perf_counter_ns,
 ) -> RunResult:
@@ -79,7 +79,8 @@ def run_bench(
         suite: the prompts.
         directory: where the run's files go; must hold no other run.
         facts: more for the environment that is written down, such as the experiment that the run belongs to.
-        tell: called before the warm-up with each sentence on prompts that are left out, cut, or too long for a draft.
+        tell: called before the warm-up with the line on memory, and one for prompts that are left out, cut, or too long
+            for a draft; not where the run is refused.
         progress: called between samples.
         clock: nanoseconds; for tests.
 
@@ -92,8 +93,8 @@ def run_bench(
         ticker = _Ticker(expected, progress, stop)
         ready = _make_ready(models, settings, suite, ticker)
         environment = ready.environment | dict(facts or {})
-        for sentence in prompt_notes(environment):
-            tell(sentence)
+        for line in (environment["memory"], *prompt_notes(environment)):
+            tell(line)
         planned = planned_samples(ready.prompts, settings)
         header = {"settings": settings.to_record(), "environment": environment, "planned": planned}
         bench = _Bench(models, settings, ready, {cell.label: cell for cell in make_cells(settings)}, clock)

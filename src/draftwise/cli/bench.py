@@ -6,6 +6,7 @@ import gc
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,8 +111,9 @@ class _Shelf:
         if self._kept is None or self._kept[0] != key:
             self._kept = None
             gc.collect()
-            self._kept = (key, found.load(_tell))
-        return self._kept[1]
+            self._kept = (key, found.load())
+        models = self._kept[1]
+        return replace(models, facts={**models.facts, "memory": found.memory})
 
 
 def _run(
