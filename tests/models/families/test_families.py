@@ -44,6 +44,17 @@ def test_greedy_tokens_equal_those_of_transformers(name: str) -> None:
     assert list(answer.tokens) == expected
 
 
+@pytest.mark.parametrize(
+    ("target", "draft"),
+    [("gemma2", "gemma3 text"), ("mistral windowed", "llama yarn"), ("gpt-neox in sequence", "phi3 windowed")],
+)
+def test_a_draft_of_another_family_changes_no_token(target: str, draft: str) -> None:
+    engine, prompts = Engine(own(target), own(draft)), [ids(1, length)[0].tolist() for length in (3, 11)]
+    plain, drafted = (engine.generate(prompts, method=name, max_new_tokens=40) for name in ("as", "sps"))
+    assert [answer.tokens for answer in plain] == [answer.tokens for answer in drafted]
+    assert all(answer.acceptance_length is not None for answer in drafted)
+
+
 @every_case
 @pytest.mark.parametrize("batch", [1, 2])
 def test_a_prompt_fed_in_pieces_equals_one_pass(name: str, batch: int) -> None:

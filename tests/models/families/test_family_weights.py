@@ -85,6 +85,7 @@ BUFFERS = {
     "llama": {"model__layers__0__self_attn__rotary_emb__inv_freq": torch.zeros(4)},
     "mistral": {"model__rotary_emb__inv_freq": torch.zeros(4)},
     "opt": {"model__decoder__version": torch.zeros(1)},
+    "opt 350m": {"model__decoder__final_layer_norm__weight": torch.zeros(32)},
 }
 
 

@@ -52,7 +52,7 @@ def describe(settings: Settings) -> Architecture:
 def read(architecture: Architecture, checkpoint: Checkpoint) -> Weights:
     """The weights of an OPT checkpoint."""
     reader = Reader(architecture, checkpoint.without_prefixes("model.", "decoder."))
-    checkpoint.ignore("version")
+    checkpoint.ignore("version", *(() if architecture.final_norm else (r"final_layer_norm\.(weight|bias)",)))
     hidden, narrow = architecture.hidden, architecture.embedding_width
     tokens, head = reader.tables("embed_tokens.weight", "lm_head.weight")
     rows = architecture.max_positions + _POSITION_OFFSET

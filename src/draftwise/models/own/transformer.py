@@ -48,7 +48,7 @@ class Transformer:
         self._scales = architecture.scales
         self._embedding_scale = torch.tensor(architecture.embedding_scale).to(self.dtype).item()
         self._queries_width = architecture.heads * architecture.head_dim
-        self._is_placed = architecture.query_key_norm or any(kind.rotary for kind in architecture.layers)
+        self._prepares_heads = architecture.query_key_norm or any(kind.rotary for kind in architecture.layers)
         self._norm = norm_of(architecture, architecture.hidden)
         self._head_norm = norm_of(architecture, architecture.head_dim)
         self._activation = ACTIVATIONS[architecture.activation]
@@ -108,8 +108,8 @@ class Transformer:
         width = self._queries_width
         sight = window.sights[self._kind_of[index]]
         qkv = self.linear(h, *layer.qkv)  # [B * T, (H + 2 Hkv) Dh]
-        if self._is_placed:
-            self._place(qkv, layer, sight)
+        if self._prepares_heads:
+            self._prepare_heads(qkv, layer, sight)
         if window.rows is None:
             window.targets[index].copy_(qkv[:, width:])
         else:
@@ -117,7 +117,7 @@ class Transformer:
         mixed = self._attend(qkv[:, :width], sight.keys[index], sight.values[index], sight.mask, self._scales[index])
         return self.linear(mixed, *layer.out)
 
-    def _place(self, qkv: Tensor, layer: Layer, sight: Sight) -> None:
+    def _prepare_heads(self, qkv: Tensor, layer: Layer, sight: Sight) -> None:
         """Norm the heads of queries and keys and turn them by their positions, in place."""
         shape = self.architecture
         heads = qkv[:, : -shape.key_value_heads * shape.head_dim].view(qkv.shape[0], -1, shape.head_dim)
