@@ -9,10 +9,18 @@ from typing import Any
 import pytest
 from harness import Pair, Run, save_opt
 
+from draftwise.bench import environment
 from draftwise.bench.interrupt import StopRequest
 from draftwise.bench.records import read_records
 
 TINY = ("--subtasks", "qa", "--limit", 1, "--repeats", 1, "--max-new-tokens", 4, "--ignore-eos")
+
+
+@pytest.fixture(autouse=True)
+def unmeasured_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second is spent on the speed of a machine that these tests ask nothing of."""
+    monkeypatch.setattr(environment, "read_bandwidth", lambda size, device: None)
+    monkeypatch.setattr(environment, "_cpu_model", lambda: "a CPU")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -49,12 +57,12 @@ def test_two_drafts_share_a_target_in_one_run(run: Run, pair: Pair, tmp_path: Pa
     done = run("bench", "--target", pair.target, "--draft", drafts, *TINY, "--methods", "as,sps", "--output", output)
     assert done.code == 0, done.err
     assert list(read(output / "summary.json")["overall"]) == ["as", "sps draft=draft", "sps draft=other"]
-    environment = read(output / "run.json")["environment"]
-    assert [draft["name"] for draft in environment["models"]["drafts"]] == [str(pair.draft), str(other)]
-    assert environment["models"]["target"]["implementation"] == "own"
-    assert environment["models"]["target"]["context"] == 4096
-    assert environment["sha256"]["drafts"][str(other)].keys() >= {"config.json", "model.safetensors", "tokenizer.json"}
-    assert environment["memory"]
+    written = read(output / "run.json")["environment"]
+    assert [draft["name"] for draft in written["models"]["drafts"]] == [str(pair.draft), str(other)]
+    assert written["models"]["target"]["implementation"] == "own"
+    assert written["models"]["target"]["context"] == 4096
+    assert written["sha256"]["drafts"][str(other)].keys() >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert written["memory"]
 
 
 def test_options_of_every_method_make_runs_in_folders_and_a_last_table(run: Run, pair: Pair, tmp_path: Path) -> None:
@@ -88,11 +96,11 @@ def test_a_file_holds_an_experiment_and_the_command_line_overrides_it(run: Run, 
     done = run("bench", path, "--limit", 1, "--output", output)
     assert done.code == 0, done.err
     header = read(output / "run.json")
-    settings, environment = header["settings"], header["environment"]
+    settings, facts = header["settings"], header["environment"]
     assert (settings["limit"], settings["sweep"], settings["decoding"]["stop_token_ids"]) == (1, {"gamma": [2, 4]}, [7])
     assert settings["decoding"]["ignore_eos"] is True and settings["decoding"]["temperature"] == 0
-    assert environment["experiment"] == {"file": str(path), "text": text}
-    assert list(environment["methods"]) == ["as", "sps gamma=2", "sps gamma=4"]
+    assert facts["experiment"] == {"file": str(path), "text": text}
+    assert list(facts["methods"]) == ["as", "sps gamma=2", "sps gamma=4"]
     again = run("bench", path, "--limit", 1, "--gamma", 3, "--output", tmp_path / "other")
     assert again.code == 0 and list(read(tmp_path / "other" / "summary.json")["overall"]) == ["as", "sps"]
 
