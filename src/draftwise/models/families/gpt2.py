@@ -20,7 +20,7 @@ DEFAULTS = {
 def describe(settings: Settings) -> Architecture:
     """The switches of a GPT-2 config.json."""
     settings.refuse("add_cross_attention")
-    hidden, heads, layers = settings.size("n_embd"), settings.size("n_head"), settings.size("n_layer")
+    hidden, heads, layers = settings.size("n_embd"), settings.size("n_head"), settings.depth("n_layer")
     head_dim = settings.quotient("n_embd", "n_head")
     scale = head_dim**-0.5 if settings.flag("scale_attn_weights") else 1.0
     inverse = settings.flag("scale_attn_by_inverse_layer_idx")

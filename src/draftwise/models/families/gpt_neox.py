@@ -24,7 +24,8 @@ DEFAULTS = {
 
 def describe(settings: Settings) -> Architecture:
     """The switches of a GPT-NeoX config.json."""
-    hidden, heads, layers = (settings.size(key) for key in ("hidden_size", "num_attention_heads", "num_hidden_layers"))
+    hidden, heads = settings.size("hidden_size"), settings.size("num_attention_heads")
+    layers = settings.depth("num_hidden_layers")
     head_dim, bias = settings.quotient("hidden_size", "num_attention_heads"), settings.flag("attention_bias")
     rotary = read_rotary(settings, head_dim, theta_key="rotary_emb_base", fraction_key="rotary_pct")
     return Architecture(

@@ -79,9 +79,11 @@ def decoder(settings: Settings, activation: str = "hidden_act", **rotary_keys: s
         activation: the key of the activation's name.
         rotary_keys: keywords of ``read_rotary``.
     """
-    heads, layers, hidden = (settings.size(key) for key in ("num_attention_heads", "num_hidden_layers", "hidden_size"))
+    hidden, heads = settings.size("hidden_size"), settings.size("num_attention_heads")
+    layers = settings.depth("num_hidden_layers")
     head_dim = settings.optional_size("head_dim") or settings.quotient("hidden_size", "num_attention_heads")
-    shared = settings.quotient("num_attention_heads", "num_key_value_heads") if _is_grouped(settings) else 1
+    grouped = settings.has("num_key_value_heads")
+    shared = settings.quotient("num_attention_heads", "num_key_value_heads") if grouped else 1
     rotary = read_rotary(settings, head_dim, **rotary_keys)
     return Architecture(
         vocab_size=settings.size("vocab_size"),
@@ -101,10 +103,6 @@ def decoder(settings: Settings, activation: str = "hidden_act", **rotary_keys: s
         tied=settings.flag("tie_word_embeddings"),
         embedding_width=hidden,
     )
-
-
-def _is_grouped(settings: Settings) -> bool:
-    return settings.has("num_key_value_heads")
 
 
 def sliding_layers(settings: Settings, count: int, usual: Callable[[int], bool]) -> list[bool]:

@@ -21,7 +21,7 @@ _POSITION_OFFSET = 2  # the position table's first two rows are never used
 
 def describe(settings: Settings) -> Architecture:
     """The switches of an OPT config.json."""
-    layers, head_dim = settings.size("num_hidden_layers"), settings.quotient("hidden_size", "num_attention_heads")
+    layers, head_dim = settings.depth("num_hidden_layers"), settings.quotient("hidden_size", "num_attention_heads")
     before, bias = settings.flag("do_layer_norm_before"), settings.flag("enable_bias")
     return Architecture(
         vocab_size=settings.size("vocab_size"),

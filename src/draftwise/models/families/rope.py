@@ -49,6 +49,8 @@ def rotary_of(settings: Settings, section: Settings, width: int, theta: float) -
     """The positions that one object of rotary settings describes."""
     if width < 2 or width % 2:
         raise UnsupportedError(f"config.json: our own forward pass turns an even part of a head, not {width}")
+    if theta <= 1:
+        raise DraftwiseError(f"config.json: the base of rotary positions must be above 1, not {theta}")
     kind = next((section.name(key) for key in ("rope_type", "type") if section.has(key)), "default")
     if kind in ("su", "yarn") and section.has("short_factor"):
         kind = "longrope"  # as the first Phi-3 configs call it
@@ -99,6 +101,8 @@ def _yarn_attention_factor(factor: float, given: float | None, scale: float | No
 
 
 def _longrope(section: Settings, lengths: Lengths) -> Scaling:
+    if lengths.trained < 2:
+        raise DraftwiseError("config.json: original_max_position_embeddings must be at least 2, not 1")
     factor = section.number("factor") if section.has("factor") else lengths.context / lengths.trained
     stretch = 1.0 if factor <= 1 else math.sqrt(1 + math.log(factor) / math.log(lengths.trained))
     given = section.optional_number("attention_factor")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,7 +26,7 @@ class Settings:
         """Whether there is a value, given or by default, that isn't null."""
         return self._values.get(key) is not None
 
-    def size(self, key: str, least: int = 1) -> int:
+    def size(self, key: str, least: int = 1, most: int = 10**18) -> int:
         """A whole number.
 
         Raises:
@@ -35,7 +34,13 @@ class Settings:
         """
         wanted = f"a whole number of at least {least}"
         value: int = self._checked(key, wanted, lambda value: type(value) is int and value >= least)
+        if value > most:
+            raise DraftwiseError(f"config.json: {self._path}{key} must be at most {most}, not {value}")
         return value
+
+    def depth(self, key: str) -> int:
+        """A number of layers."""
+        return self.size(key, most=10_000)
 
     def optional_size(self, key: str) -> int | None:
         """A whole number of at least 1; None for null or nothing."""
@@ -109,7 +114,7 @@ class Settings:
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e30
 
 
 def _is_list_of(count: int, fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
