@@ -14,7 +14,11 @@ from draftwise.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-STAND_INS = {"path/target": str(target_directory()), "path/draft": str(draft_directory())}
+STAND_INS = {
+    "org/target": str(target_directory()),
+    "path/draft": str(draft_directory()),
+    "experiments/opt-6.7b.toml": str(ROOT / "experiments" / "builtin.toml"),  # the same sweep without a download
+}
 
 
 def blocks(language: str) -> list[str]:
@@ -51,7 +55,11 @@ def test_the_snippets_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", commands("draftwise"))
-def test_the_commands_run(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_run(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.jsonl").write_text('{"prompt": "Fix the grammar: He go home."}\n', "utf-8")
+    monkeypatch.chdir(tmp_path)
     smaller = ("--limit", "1", "--repeats", "1", "--output", str(tmp_path / "run"))
     assert call(command, *(smaller if command.startswith("draftwise bench") else ())) == 0
     assert capsys.readouterr().out.strip()

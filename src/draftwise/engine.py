@@ -10,6 +10,7 @@ from typing import Any, overload
 
 import torch
 
+from draftwise.builtin import BUILTIN
 from draftwise.decoding.loop import Commit, decode, prefill, start
 from draftwise.decoding.types import Drafter, Round, Sampling
 from draftwise.errors import DraftwiseError
@@ -22,7 +23,7 @@ from draftwise.models.protocol import CausalLM, is_encoder_decoder
 from draftwise.models.tokenizer import Tokenizer
 from draftwise.models.vocabulary import limit_vocabulary
 from draftwise.options import DecodingOptions
-from draftwise.pairs import BUILTIN, Pairing
+from draftwise.pairs import Pairing
 
 
 @dataclass(slots=True)

@@ -16,3 +16,9 @@ class UnsupportedError(DraftwiseError):
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> DraftwiseError:
     """An error for a name that isn't in a table, listing the names that are."""
     return DraftwiseError(f"unknown {kind} {name!r}; choose from: {', '.join(known)}")
+
+
+def one_line(error: Exception, limit: int = 200) -> str:
+    """What another library's error says, as a single line of bearable length."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= limit else f"{words[:limit]}…"

@@ -77,7 +77,8 @@ def _ids(value: Any) -> str | None:
     return None if right else "token ids, whole numbers of at least 0"
 
 
-def _flag(value: Any) -> str | None:
+def flag(value: Any) -> str | None:
+    """A check for truth values."""
     return None if isinstance(value, bool) else "True or False"
 
 
@@ -99,7 +100,7 @@ class DecodingOptions:
         1.0, "Sample among the most likely tokens that hold this share of the probability.", number(0, 1, above=True)
     )
     max_new_tokens: int = option(30, "The most new tokens an answer may have.", whole(1))
-    ignore_eos: bool = option(False, "Go on to the length limit, past the end-of-text token.", _flag)
+    ignore_eos: bool = option(False, "Go on to the length limit, past the end-of-text token.", flag)
     stop_token_ids: tuple[int, ...] = option((), "A token id that ends the answer.", _ids)
     prefill_chunk: int = option(512, "Prompt tokens a pass while the caches are filled.", whole(1))
     seed: int = option(0, "Seed of the random numbers.", whole(0, 2**63 - 1))

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from draftwise.builtin import draft_directory, target_directory
+from draftwise.builtin import BUILTIN, draft_directory, target_directory
 from draftwise.errors import DraftwiseError
 from draftwise.models.chat import ChatTemplate, load_chat_template
 from draftwise.models.loading import ModelSpec, OpenModel, open_model
 from draftwise.models.memory import check_memory
 from draftwise.models.tokenizer import Tokenizer, has_tokenizer, load_tokenizer, vocabulary_differences
-
-BUILTIN = "builtin"
 
 
 @dataclass(frozen=True, slots=True)

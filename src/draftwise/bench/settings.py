@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
+from draftwise.builtin import BUILTIN
 from draftwise.errors import DraftwiseError, unknown_name
-from draftwise.options import Check, DecodingOptions, option, validate, whole
+from draftwise.options import Check, DecodingOptions, flag, option, validate, whole
 from draftwise.tasks import SUBTASKS, SuiteSource, check_source
 
-BUILTIN = "builtin"
 TRUNCATE = ("none", "left")
 EIGHT_SUBTASKS = (BUILTIN, "standard")
 """The suites whose subtasks are known without reading them."""
@@ -34,10 +34,6 @@ MODEL_FIELDS = (
 
 def _text(value: Any) -> str | None:
     return None if isinstance(value, str) and value else "a name or a path"
-
-
-def _flag(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "True or False"
 
 
 def _names(value: Any) -> str | None:
@@ -89,7 +85,7 @@ class BenchSettings:
     )
     reference_field: str | None = option(None, "The data set's column of right answers.", _or_none(_text))
     skip_bad_lines: bool = option(
-        False, "Pass over lines of the data that are no prompt; the report counts them.", _flag
+        False, "Pass over lines of the data that are no prompt; the report counts them.", flag
     )
     subtasks: tuple[str, ...] = option((), "Subtasks to measure, with commas; all of them if left out.", _names)
     limit: int = option(20, "The most prompts a subtask.", whole(1))

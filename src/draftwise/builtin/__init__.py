@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-__all__ = ["draft_directory", "target_directory"]
+__all__ = ["BUILTIN", "draft_directory", "target_directory"]
+
+BUILTIN = "builtin"
+"""What the pair is called where a model is asked for."""
 
 _WEIGHTS = Path(__file__).parent / "weights"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from draftwise.bench.settings import MODEL_FIELDS, BenchSettings
+from draftwise.builtin import BUILTIN
 from draftwise.cli.options import build, settings_options
 from draftwise.errors import DraftwiseError
 from draftwise.options import DecodingOptions
@@ -59,7 +60,7 @@ def _load(values: dict[str, Any], text: str, options: DecodingOptions) -> tuple[
 
     from draftwise.engine import Engine
     from draftwise.models.loading import ModelSpec
-    from draftwise.pairs import BUILTIN, Pairing
+    from draftwise.pairs import Pairing
 
     if values["threads"] is not None:
         torch.set_num_threads(values["threads"])

@@ -20,8 +20,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from draftwise.errors import DraftwiseError
-from draftwise.models.files import one_line, optional_json
+from draftwise.errors import DraftwiseError, one_line
+from draftwise.models.files import optional_json
 from draftwise.models.tokenizer import special_tokens
 
 _STEPS = 200_000  # passes of loops and calls that a template may make

@@ -9,11 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from draftwise.errors import DraftwiseError
-from draftwise.models.files import existing_directory, one_line, read_json
+from draftwise.errors import DraftwiseError, one_line
 from draftwise.models.shards import FLOATS, Shards, StoredTensor
-
-__all__ = ["Checkpoint", "existing_directory", "read_json"]
 
 
 class Checkpoint:

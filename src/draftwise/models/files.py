@@ -48,11 +48,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def one_line(error: Exception, limit: int = 200) -> str:
-    """What another library's error says, as a single line of bearable length."""
-    return " ".join(str(error).split())[:limit] or type(error).__name__
-
-
 def optional_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file, empty where there is no such file.
 

@@ -10,8 +10,8 @@ import glob
 import os
 from pathlib import Path
 
-from draftwise.errors import DraftwiseError
-from draftwise.models.files import existing_directory, one_line, read_json
+from draftwise.errors import DraftwiseError, one_line
+from draftwise.models.files import existing_directory, read_json
 from draftwise.models.shards import KINDS, expect_weight_files
 
 _SUFFIXES = (".json", ".jinja", ".model", ".tiktoken")

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import torch
 
 from draftwise.errors import DraftwiseError, UnsupportedError, unknown_name
-from draftwise.models.adapter import load_adapter
-from draftwise.models.checkpoint import Checkpoint, read_json
+from draftwise.models.adapter import find_architecture, load_adapter
+from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families import FAMILIES, load_own
+from draftwise.models.files import read_json
 from draftwise.models.hub import find_directory
 from draftwise.models.memory import ModelMemory, model_memory
 from draftwise.models.protocol import CausalLM
@@ -109,11 +110,14 @@ def open_model(spec: ModelSpec) -> OpenModel:
     device = _present_device(spec.device)
     directory = find_directory(spec.name, spec.revision)
     config = read_json(directory / "config.json")
+    implementation = _implementation(spec.implementation, config, directory)
+    if implementation == "transformers":
+        find_architecture(directory, config)
     return OpenModel(
         spec=spec,
         directory=directory,
         config=config,
-        implementation=_implementation(spec.implementation, config, directory),
+        implementation=implementation,
         device=device,
         checkpoint=Checkpoint(directory, DTYPES[spec.dtype], device),
         eos_token_ids=_eos_token_ids(directory, config),

@@ -18,8 +18,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from draftwise.errors import DraftwiseError
-from draftwise.models.files import one_line, read_json
+from draftwise.errors import DraftwiseError, one_line
+from draftwise.models.files import read_json
 
 FLOATS = ("F64", "F32", "F16", "BF16")
 """The stored types that a model may be read from, under safetensors' names."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, pre_tokenizers
 
-from draftwise.errors import DraftwiseError
-from draftwise.models.files import existing_directory, one_line, optional_json
+from draftwise.errors import DraftwiseError, one_line
+from draftwise.models.files import existing_directory, optional_json
 
 _WHOLE = "tokenizer.json"
 _PARTS = (("vocab.json", "merges.txt"), ("spiece.model",), ("tokenizer.model",))

@@ -17,7 +17,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from draftwise.errors import DraftwiseError, unknown_name
+from draftwise.errors import DraftwiseError, one_line, unknown_name
 from draftwise.tasks.prompts import Prompt, Suite, check_subtask
 from draftwise.tasks.rows import CUSTOM, Row, gather, read_text
 from draftwise.tasks.sources import SuiteSource
@@ -213,7 +213,7 @@ def _translated(dataset: str) -> Iterator[None]:
 
 
 def _reason(error: Exception, dataset: str) -> str:
-    text = " ".join(str(error).split())
+    text = one_line(error, 300)
     if dataset.startswith((".", "/", "~")) and not os.path.isdir(dataset):
         return "there is no such directory"
     if "scripts are no longer supported" in text:
@@ -226,5 +226,5 @@ def _reason(error: Exception, dataset: str) -> str:
         return "it isn't in the cache, and HF_HUB_OFFLINE forbids to ask the Hub"
     if isinstance(error, ConnectionError):
         ways_out = "check the network, name a directory, or set HF_HUB_OFFLINE=1 if it is in the cache"
-        return f"the Hub can't be reached ({text[:200]}); {ways_out}"
-    return f"{type(error).__name__}: {text[:300]}"
+        return f"the Hub can't be reached ({text}); {ways_out}"
+    return f"{type(error).__name__}: {text}"

@@ -10,8 +10,9 @@ import pytest
 import torch
 from tiny_families import CASES, at, close, directory, ids, own, whole
 
-from draftwise.models.checkpoint import Checkpoint, read_json
+from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families import FAMILIES
+from draftwise.models.files import read_json
 from draftwise.models.own import Architecture, LayerKind, Transformer
 from draftwise.models.own.positions import Scaling
 

@@ -14,7 +14,7 @@ from draftwise.models.adapter.reading import read_module
 from draftwise.models.adapter.support import find_architecture
 from draftwise.models.protocol import CausalLM
 
-__all__ = ["load_adapter"]
+__all__ = ["find_architecture", "load_adapter"]
 
 
 def load_adapter(

@@ -9,8 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from draftwise.errors import DraftwiseError
-from draftwise.models.adapter.quiet import one_line
+from draftwise.errors import DraftwiseError, one_line
 from draftwise.models.adapter.rows import Row
 from draftwise.models.adapter.support import unrewindable
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from draftwise.errors import DraftwiseError
 
-_LONGEST = 240
-
 
 def transformers_library(directory: Path) -> Any:
     """The transformers module.
@@ -49,9 +47,3 @@ def quietly() -> Iterator[None]:
                 chatter.enable_progress_bar()  # type: ignore[no-untyped-call]
             if not hub_bars:
                 hub.disable_progress_bars()  # type: ignore[attr-defined]
-
-
-def one_line(error: Exception) -> str:
-    """What an error of the library says, in one line of bearable length."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"

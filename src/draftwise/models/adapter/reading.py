@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from draftwise.errors import DraftwiseError
-from draftwise.models.adapter.quiet import one_line, quietly
+from draftwise.errors import DraftwiseError, one_line
+from draftwise.models.adapter.quiet import quietly
 from draftwise.models.adapter.support import Architecture
 
 _DERIVED = re.compile(

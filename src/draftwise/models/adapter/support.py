@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from draftwise.errors import DraftwiseError
-from draftwise.models.adapter.quiet import one_line, quietly, transformers_library
+from draftwise.errors import DraftwiseError, one_line
+from draftwise.models.adapter.quiet import quietly, transformers_library
 from draftwise.models.files import read_json
 
 UNBOUNDED = 1 << 30
