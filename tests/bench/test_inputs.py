@@ -68,7 +68,7 @@ def test_a_special_first_token_outlives_the_cut() -> None:
 
 
 def test_where_new_tokens_leave_no_room_a_cut_does_not_help() -> None:
-    with pytest.raises(DraftwiseError, match="none of 1 prompts"):
+    with pytest.raises(DraftwiseError, match="alone fill the target's context"):
         taken(FakeEngine(context=4), [question("abc")], truncate="left")
 
 

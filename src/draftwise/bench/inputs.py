@@ -88,13 +88,18 @@ def make_inputs(engine: Engine, settings: BenchSettings, prompts: Sequence[Promp
             ids = _read(engine, prompt.turns[: turn + 1], answers[prompt.id])
             _take(engine, settings, inputs, (prompt.id, turn), ids, limit)
     if not inputs.ids:
-        first = inputs.refused[0]
-        raise DraftwiseError(
-            f"none of {len(prompts)} prompts can be decoded; the first is {first.id!r}, turn {first.turn + 1}, "
-            f"of {first.tokens} tokens, and the target takes 1 to {limit} beside {settings.decoding.max_new_tokens} new"
-            " ones; shorten the prompts, ask for fewer new tokens, or cut them with --truncate left"
-        )
+        raise _none_fits(inputs.refused[0], len(prompts), settings.decoding.max_new_tokens)
     return inputs
+
+
+def _none_fits(first: Refused, prompts: int, new: int) -> DraftwiseError:
+    if first.limit < 1:
+        return DraftwiseError(f"{new} new tokens alone fill the target's context; ask for fewer")
+    return DraftwiseError(
+        f"none of {prompts} prompts can be decoded; the first is {first.id!r}, turn {first.turn + 1}, "
+        f"of {first.tokens} tokens, and the target takes 1 to {first.limit} beside {new} new ones; "
+        "shorten the prompts, ask for fewer new tokens, or cut them with --truncate left"
+    )
 
 
 def _read(engine: Engine, turns: Sequence[str], answers: Sequence[str]) -> list[int]:
