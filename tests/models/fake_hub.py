@@ -22,10 +22,15 @@ CHILD = """
 import json, sys
 from pathlib import Path
 from draftwise.errors import DraftwiseError
+from draftwise.models.adapter import find_architecture
 from draftwise.models.hub import find_directory
+def judge(directory):
+    config = json.loads((directory / "config.json").read_text())
+    if config["model_type"] == "mamba":
+        find_architecture(directory, config)
 for name, revision in json.loads(sys.argv[1]):
     try:
-        print(json.dumps(str(find_directory(name, revision))))
+        print(json.dumps(str(find_directory(name, revision, judge))))
     except DraftwiseError as error:
         print(json.dumps({"error": str(error)}))
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -40,7 +41,10 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeHub]:
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
     empty = save_tiny_opt(root / "empty")
     (empty / "model.safetensors").rename(empty / "model.gguf")
+    recurrent = save_tiny_opt(root / "recurrent", tokenizer=False)
+    (recurrent / "config.json").write_text(json.dumps({"model_type": "mamba", "hidden_size": 32}))
     folders = {"org/single": single, "org/sharded": sharded, "pickled": pickled, "org/empty": empty}
+    folders["org/recurrent"] = recurrent
     others = {name: single for name in ("org/gated", "org/private", "org/broken")}
     with serving(FakeHub({**folders, **others}, {"org/gated"}, {"org/private"}, {"org/broken"})) as fake:
         yield fake
@@ -104,6 +108,14 @@ def test_each_refusal_of_the_hub_is_one_line(hub: FakeHub, tmp_path: Path) -> No
     }
     for answer, words in zip(hub.ask(tmp_path, *calls), calls.values(), strict=True):
         assert answer.startswith("error: ") and words in answer and "\n" not in answer, answer
+
+
+def test_a_model_that_cannot_run_is_refused_before_its_weights_are_fetched(hub: FakeHub, tmp_path: Path) -> None:
+    (answer,) = hub.ask(tmp_path, ("org/recurrent", None))
+    assert answer.startswith("error: ") and "can't be rewound" in answer
+    assert {path.name for path in snapshot(tmp_path, "org/recurrent").iterdir()} == {
+        "config.json", "generation_config.json"
+    }  # fmt: skip
 
 
 def test_a_token_opens_what_is_gated_or_private(hub: FakeHub, tmp_path: Path) -> None:

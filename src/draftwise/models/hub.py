@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import glob
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from draftwise.errors import DraftwiseError, one_line
@@ -20,12 +21,17 @@ _INDEX = ".index.json"
 _LOGIN = "set HF_TOKEN or run `hf auth login`"
 
 
-def find_directory(name: str, revision: str | None = None) -> Path:
+Judge = Callable[[Path], None]
+"""Raises a DraftwiseError where the model of a directory, of which the weights may be missing yet, is of no use."""
+
+
+def find_directory(name: str, revision: str | None = None, judge: Judge = lambda directory: None) -> Path:
     """The directory of a model, fetched from the Hub where the name is no local path.
 
     Args:
         name: a local directory, or a Hub id, ``name`` or ``org/name``.
         revision: a branch, tag or commit of the Hub's repository; its main branch unless given.
+        judge: called before a weight is fetched from the Hub, so that nothing large is fetched in vain.
 
     Raises:
         DraftwiseError: where there is no such directory or model, it may not be read, or can't be fetched.
@@ -39,7 +45,7 @@ def find_directory(name: str, revision: str | None = None) -> Path:
     if not _may_be_an_id(name):
         return existing_directory(name)
     try:
-        return _fetch(name, revision)
+        return _fetch(name, revision, judge)
     except DraftwiseError:
         raise
     except Exception as error:  # whatever the client's HTTP library raises, and which one it is depends on its version
@@ -62,25 +68,35 @@ def _may_be_an_id(name: str) -> bool:
     return True
 
 
-def _fetch(name: str, revision: str | None) -> Path:
+def _fetch(name: str, revision: str | None, judge: Judge) -> Path:
     """Download what is wanted of a repository, or find it unchanged in the cache."""
     from huggingface_hub import HfApi, snapshot_download
 
     listed = HfApi().model_info(name, revision=revision)
     files = [file.rfilename for file in listed.siblings or ()]
-    patterns = [glob.escape(file) for file in _wanted(name, files, listed.sha)]
-    return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+    weights = _weights(name, files, listed.sha)
+
+    def fetch(wanted: list[str]) -> Path:
+        patterns = [glob.escape(file) for file in wanted]
+        return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
+
+    judge(fetch(_small(files)))
+    return fetch(weights)
 
 
-def _wanted(name: str, files: list[str], commit: str | None) -> list[str]:
-    """The files of a repository's top folder that a model is made of: one kind of weights, and no weights twice."""
+def _small(files: list[str]) -> list[str]:
+    """The files of a repository's top folder that say what the model is, and its tokenizer."""
     small = [file for file in files if file.endswith(_SUFFIXES) or file in _NAMES]
-    small = [file for file in small if "/" not in file and not file.endswith(_INDEX)]
+    return [file for file in small if "/" not in file and not file.endswith(_INDEX)]
+
+
+def _weights(name: str, files: list[str], commit: str | None) -> list[str]:
+    """The files that hold the weights: those of one kind, and no weights twice."""
     for kind in KINDS:
         if kind.single in files:
-            return [*small, kind.single]
+            return [kind.single]
         if kind.names in files:
-            return [*small, kind.names, *_indexed(name, kind.names, commit)]
+            return [kind.names, *_indexed(name, kind.names, commit)]
     wanted = " nor ".join(kind.single for kind in KINDS)
     raise DraftwiseError(f"the model {name!r} on the Hub has no {wanted}, whole or in shards; choose another model")
 

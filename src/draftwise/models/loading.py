@@ -108,11 +108,10 @@ def open_model(spec: ModelSpec) -> OpenModel:
         DraftwiseError: the name, a file, the device or the implementation is of no use.
     """
     device = _present_device(spec.device)
-    directory = find_directory(spec.name, spec.revision)
+    directory = find_directory(spec.name, spec.revision, lambda place: _expect_known(spec, place))
+    _expect_known(spec, directory)
     config = read_json(directory / "config.json")
     implementation = _implementation(spec.implementation, config, directory)
-    if implementation == "transformers":
-        find_architecture(directory, config)
     return OpenModel(
         spec=spec,
         directory=directory,
@@ -129,6 +128,13 @@ def load_model(
 ) -> CausalLM:
     """Open a model and read its weights; arguments and errors as for ``ModelSpec`` and ``open_model``."""
     return open_model(ModelSpec(str(name), dtype=dtype, device=device, implementation=implementation)).load()
+
+
+def _expect_known(spec: ModelSpec, directory: Path) -> None:
+    """Refuse a model that can't run, by its config alone."""
+    config = read_json(directory / "config.json")
+    if _implementation(spec.implementation, config, directory) == "transformers":
+        find_architecture(directory, config)
 
 
 def _implementation(wanted: str, config: Mapping[str, Any], directory: Path) -> Literal["own", "transformers"]:
