@@ -174,11 +174,13 @@ class Engine:
         """Check that a prompt can be decoded.
 
         Raises:
-            DraftwiseError: it is empty, holds an id outside the vocabulary, or is too long for the target's context.
+            DraftwiseError: it is empty, it or the stop ids hold one outside the vocabulary, or it is too long for the
+                target's context.
         """
         if not ids:
             raise DraftwiseError("the prompt is empty; give at least one token")
         self._check_ids(ids, "token id")
+        self._check_ids(options.stop_token_ids, "stop_token_ids: token id")
         find_method(method)
         if len(ids) > self.prompt_limit(options):
             context = self.target.max_source_tokens if is_encoder_decoder(self.target) else self.target.max_positions

@@ -145,3 +145,28 @@ def test_progress_on_a_terminal_is_a_bar_with_the_time_left(
 @pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (75, "1:15"), (3661, "1:01:01")])
 def test_time_left_is_written_as_a_clock(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
+
+
+def test_a_stop_id_outside_the_vocabulary_writes_nothing(run: Run, pair: Pair, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    run("bench", *pair.options, "--stop-id", 99999, "--output", output).refused_with("stop_token_ids", "99999")
+    assert not output.exists()
+
+
+def test_a_path_that_is_no_utf_8_is_written_down(run: Run, pair: Pair, tmp_path: Path) -> None:
+    data = tmp_path / "odd\udcff.txt"
+    data.write_text("Hello\n", "utf-8")
+    options = ("--repeats", 1, "--max-new-tokens", 2, "--methods", "as", "--output", tmp_path / "run")
+    assert run("bench", *pair.options, "--data", data, *options).code == 0
+    settings = json.loads((tmp_path / "run" / "run.json").read_text("utf-8"))["settings"]
+    assert settings["data"] == str(data)
+
+
+def test_a_run_that_fails_leaves_the_table_of_those_before_it(run: Run, pair: Pair, tmp_path: Path) -> None:
+    data = tmp_path / "mine.txt"
+    data.write_text("Hello there\n", "utf-8")
+    options = ("--repeats", 1, "--methods", "as", "--max-new-tokens", "2,3,4096", "--data", data)
+    outcome = run("bench", *pair.options, *options, "--output", tmp_path / "run")
+    assert outcome.code == 2
+    assert "4096 new tokens alone fill the target's context" in outcome.err
+    assert "all 2 runs, overall" in outcome.out

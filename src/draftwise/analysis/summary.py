@@ -18,6 +18,7 @@ from draftwise.analysis.notes import make_notes
 from draftwise.analysis.samples import Samples, by_method
 from draftwise.bench.cells import make_cells
 from draftwise.bench.records import (
+    ESCAPE,
     PROMPTS,
     SCHEMA,
     SUMMARY,
@@ -89,7 +90,7 @@ def write_summary(directory: str | Path, summary: dict[str, Any]) -> Path:
     """Write ``summary.json`` into a run's directory."""
     path = Path(directory) / SUMMARY
     try:
-        path.write_text(to_json(summary), encoding="utf-8")
+        path.write_text(to_json(summary), encoding="utf-8", errors=ESCAPE)
     except OSError as error:
         raise DraftwiseError(f"{path} cannot be written: {error.strerror}") from None
     return path

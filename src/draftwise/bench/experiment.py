@@ -110,7 +110,7 @@ def read_experiment(path: str | Path, known: Mapping[str, str]) -> dict[str, Any
 def _parse(path: Path) -> dict[str, Any]:
     try:
         # With a line feed at its end even an error on the last line has its place named.
-        return tomllib.loads(path.read_bytes().decode("utf-8") + "\n")
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig") + "\n")
     except OSError as error:
         raise DraftwiseError(
             f"the experiment {str(path)!r} cannot be read: {error.strerror}; give a TOML file"

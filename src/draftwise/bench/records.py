@@ -13,12 +13,14 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TextIO
 
 from draftwise.errors import DraftwiseError
 from draftwise.tasks import Prompt, parse_prompts, prompts_to_lines
 
 SCHEMA = 2
+ESCAPE = "backslashreplace"
+"""A path may hold bytes that are no UTF-8; written like this they are escapes that JSON knows."""
 RECORDS, RUN, END, SUMMARY = "records.jsonl", "run.json", "end.json", "summary.json"
 PROMPTS, EXPERIMENT = "prompts.jsonl", "experiment.json"
 
@@ -109,6 +111,11 @@ def _unwritable(path: Path, error: OSError) -> DraftwiseError:
     return DraftwiseError(f"a run cannot be written to {path}: {error.strerror}; give another output directory")
 
 
+def open_new(path: Path) -> TextIO:
+    """A file to be written, which must not be there yet."""
+    return open(path, "x", encoding="utf-8", errors=ESCAPE)
+
+
 class RunWriter:
     """Opens a new run and adds to its records, a line at a time."""
 
@@ -121,11 +128,11 @@ class RunWriter:
         self._directory = prepare_directory(directory)
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            with open(directory / RUN, "x", encoding="utf-8") as file:
+            with open_new(directory / RUN) as file:
                 file.write(to_json({"schema": SCHEMA} | header))
-            with open(directory / PROMPTS, "x", encoding="utf-8") as file:
+            with open_new(directory / PROMPTS) as file:
                 file.writelines(f"{line}\n" for line in prompts_to_lines(prompts))
-            self._file = open(directory / RECORDS, "x", encoding="utf-8")  # noqa: SIM115
+            self._file = open_new(directory / RECORDS)
         except OSError as error:
             raise _unwritable(directory, error) from None
 
@@ -194,7 +201,7 @@ def write_experiment(directory: Path, facts: dict[str, Any]) -> None:
 
 def _write(path: Path, facts: dict[str, Any]) -> None:
     try:
-        path.write_text(to_json({"schema": SCHEMA} | facts), encoding="utf-8")
+        path.write_text(to_json({"schema": SCHEMA} | facts), encoding="utf-8", errors=ESCAPE)
     except OSError as error:
         raise _unwritable(path.parent, error) from None
 

@@ -83,18 +83,20 @@ def _run_all(runs: list[PlannedRun], suite: Suite, root: Path, facts: Mapping[st
     found = [find_models(run.settings, suite.prompts) for run in runs]
     console, shelf, done = Console(), _Shelf(), list[tuple[str, dict[str, Any]]]()
     stopped_by = None
-    for run, models in zip(runs, found, strict=True):
-        if run.label:
-            click.echo(f"draftwise: run {run.label}", err=True)
-        summary, stopped_by = _run(run, shelf.load(models), suite, root, facts, console)
-        if summary is not None:
-            done.append((run.label, summary))
-        if len(runs) > 1 and len(done) == 1:
-            _write_experiment(root, runs, facts)
-        if stopped_by is not None:
-            break
-    if len(done) > 1:
-        report_experiment(done, console)
+    try:
+        for run, models in zip(runs, found, strict=True):
+            if run.label:
+                click.echo(f"draftwise: run {run.label}", err=True)
+            summary, stopped_by = _run(run, shelf.load(models), suite, root, facts, console)
+            if summary is not None:
+                done.append((run.label, summary))
+            if len(runs) > 1 and len(done) == 1:
+                _write_experiment(root, runs, facts)
+            if stopped_by is not None:
+                break
+    finally:  # what is measured is shown, whatever became of the runs that were to follow
+        if len(done) > 1:
+            report_experiment(done, console)
     # A stopped run exits as a program that the signal ended would.
     return 0 if stopped_by is None else 128 + signal.Signals[stopped_by]
 
@@ -121,7 +123,7 @@ def _run(
 ) -> tuple[dict[str, Any] | None, str | None]:
     """Measure and report one run: its summary, if it left one, and the signal that ended it, if one did."""
     from draftwise.analysis.summary import summarize, write_summary
-    from draftwise.bench.interrupt import StoppedEarlyError
+    from draftwise.bench.interrupt import StoppedEarlyError, StopRequest
     from draftwise.bench.runner import run_bench
     from draftwise.report import report_run
 
@@ -133,13 +135,14 @@ def _run(
     except StoppedEarlyError as stopped:
         click.echo(f"draftwise: {stopped}", err=True)
         return None, stopped.signal
-    summary = summarize(result.records, result.prompts, run.settings, result.environment)
-    write_summary(result.directory, summary)
-    if run.label:
-        console.rule(run.label, characters="─", align="left")
-    report_run(summary, console)
-    click.echo(_closing(result), err=True)
-    return summary, result.stopped_by
+    with StopRequest() as stop:
+        summary = summarize(result.records, result.prompts, run.settings, result.environment)
+        write_summary(result.directory, summary)
+        if run.label:
+            console.rule(run.label, characters="─", align="left")
+        report_run(summary, console)
+        click.echo(_closing(result), err=True)
+    return summary, result.stopped_by or stop.signal
 
 
 def _write_experiment(root: Path, runs: list[PlannedRun], facts: Mapping[str, Any]) -> None:

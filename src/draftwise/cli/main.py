@@ -7,6 +7,7 @@ torch only when a command runs, so that ``draftwise --help`` answers at once.
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -61,6 +62,8 @@ def cli(ctx: click.Context) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit; the entry point of the ``draftwise`` script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that can't show a sign must not cost a run its report
     try:
         code = cli.main(args, prog_name="draftwise", standalone_mode=False)
     except click.UsageError as error:

@@ -73,7 +73,7 @@ def prefill(model: CausalLM, context: Context, capacity: int | None = None) -> C
     cache = model.new_cache(batch, places if capacity is None else capacity)
     if is_encoder_decoder(model):
         assert context.sources is not None, "an encoder-decoder's context begins with its start token"
-        model.read_sources(context.sources, cache)
+        model.read_sources([source[: model.max_source_tokens] for source in context.sources], cache)
     count = min(context.longest - 1, model.max_positions)
     for first in range(0, count, context.chunk):
         tokens = context.ids[:, first : min(first + context.chunk, count)].to(model.device)

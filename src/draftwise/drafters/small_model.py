@@ -9,7 +9,7 @@ from draftwise.decoding.loop import prefill
 from draftwise.decoding.random import Stream
 from draftwise.decoding.sampling import draw, probabilities
 from draftwise.decoding.types import Context, Draft
-from draftwise.models.protocol import Cache, CausalLM
+from draftwise.models.protocol import Cache, CausalLM, is_encoder_decoder
 
 
 class SmallModelDrafter:
@@ -30,9 +30,13 @@ class SmallModelDrafter:
         self.stops = stops
         self.fallback_threshold = fallback_threshold
         self.cache: Cache = None
+        self._lost: Tensor | None = None  # rows whose prompt the model's encoder can't hold, [B] bool
 
     def prefill(self, context: Context) -> None:
         """Fill the cache with the prompts but for their last tokens."""
+        if is_encoder_decoder(self.model) and context.sources is not None:
+            lost = [len(source) > self.model.max_source_tokens for source in context.sources]
+            self._lost = torch.tensor(lost, device=context.lengths.device) if any(lost) else None
         if int(context.lengths.min()) <= self.model.max_positions:
             self.cache = prefill(self.model, context, min(context.ids.shape[1], self.model.max_positions))
 
@@ -67,6 +71,8 @@ class SmallModelDrafter:
     def _room(self, context: Context, room: Tensor) -> Tensor:
         """How many of ``room`` [B] tokens the model's context leaves place for; the last one isn't fed to it."""
         most = self.model.max_positions
+        if self._lost is not None:
+            room = room.masked_fill(self._lost, 0)
         if context.ids.shape[1] <= most:
             return room
         return torch.minimum(room, most + 1 - context.lengths).clamp(min=0)

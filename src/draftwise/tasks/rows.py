@@ -65,7 +65,8 @@ def gather(
 
 
 def _complaint(origin: str, unit: str, bad: list[str]) -> str:
-    count = f"1 bad {unit}" if len(bad) == 1 else f"{len(bad)} bad {unit}s"
+    units = {"entry": "entries"}.get(unit, f"{unit}s")
+    count = f"1 bad {unit}" if len(bad) == 1 else f"{len(bad)} bad {units}"
     more = f"; and {len(bad) - NAMED_BAD_LINES} more" if len(bad) > NAMED_BAD_LINES else ""
     return f"{origin} has {count}, to be mended or passed over with --skip-bad-lines: " + (
         "; ".join(bad[:NAMED_BAD_LINES]) + more
@@ -151,7 +152,9 @@ def read_prompt(row: Row, number: int) -> Prompt:
         turns=turns,
         references=references,
         fields=_lists(row.get("fields"), "fields", len(turns)),
-        alternatives=further or alternatives,
+        alternatives=tuple(a + b for a, b in zip(alternatives, further, strict=True))
+        if alternatives and further
+        else alternatives or further,
     )
 
 

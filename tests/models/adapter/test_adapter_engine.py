@@ -132,3 +132,16 @@ def test_a_prompt_longer_than_the_encoder_reads_is_refused(tmp_path: Path) -> No
     engine = Engine(load_model(save_tiny(tmp_path, "bart", max_position_embeddings=16)))
     with pytest.raises(DraftwiseError, match="17 tokens"):
         engine.generate([5] * 17, method="as", max_new_tokens=4)
+
+
+def test_a_draft_whose_encoder_cannot_hold_a_prompt_pauses_for_that_row(tmp_path: Path) -> None:
+    target = load_model(save_tiny(tmp_path / "target", "bart"))
+    draft = load_model(save_tiny(tmp_path / "draft", "bart", max_position_embeddings=16))
+    engine, prompts = Engine(target, draft), [[7] * 40, [5, 9, 33]]
+    settings = {"max_new_tokens": 12, "ignore_eos": True}
+    plain = engine.generate(prompts, method="as", **settings)
+    drafted = engine.generate(prompts, method="sps", gamma=3, **settings)
+    assert [answer.tokens for answer in drafted] == [answer.tokens for answer in plain]
+    assert {item.drafted for item in drafted[0].rounds} == {0}
+    assert drafted[1].rounds[0].drafted == 3
+    assert engine.generate(prompts[0], method="sps", **settings).tokens == plain[0].tokens

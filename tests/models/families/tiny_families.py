@@ -69,6 +69,11 @@ CASES: dict[str, Case] = {
         {"sliding_window": 40, "num_key_value_heads": 1, "tie_word_embeddings": True}
         | {"rope_parameters": {"rope_type": "default", "rope_theta": 50.0}},
     ),
+    "mistral alternating": Case(  # which transformers runs as a Ministral
+        "Mistral",
+        {"sliding_window": 6, "num_key_value_heads": 2}
+        | {"layer_types": ["full_attention", "sliding_attention", "full_attention"]},
+    ),
     "qwen2": Case("Qwen2", {"num_key_value_heads": 2, "tie_word_embeddings": True}),
     "qwen2 late windows": Case(
         "Qwen2",

@@ -28,6 +28,7 @@ MISTRAL_DEFAULTS = LLAMA_DEFAULTS | {
     "num_key_value_heads": 8,
     "max_position_embeddings": 131072,
     "sliding_window": 4096,
+    "layer_types": None,
 }
 QWEN2_DEFAULTS = LLAMA_DEFAULTS | {
     "num_key_value_heads": 32,
@@ -48,8 +49,10 @@ def describe_llama(settings: Settings) -> Architecture:
 
 
 def describe_mistral(settings: Settings) -> Architecture:
-    """The switches of a Mistral config.json."""
-    return windowed(decoder(settings), settings.optional_size("sliding_window"))
+    """The switches of a Mistral config.json; one with layer_types is a Ministral's, whose layers may alternate."""
+    window = settings.optional_size("sliding_window")
+    shape = decoder(settings)
+    return windowed(shape, window, sliding_layers(settings, len(shape.layers), lambda index: window is not None))
 
 
 def describe_qwen2(settings: Settings) -> Architecture:
