@@ -151,6 +151,9 @@ SPOILED: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "a tensor of another shape": (
         lambda it: change_weights(it, lambda w: w.update({NORM: torch.ones(17)})), (NORM, "[17]", "[16]"),
     ),
+    "a weight of whole numbers": (
+        lambda it: change_weights(it, lambda w: w.update({NORM: torch.ones(16, dtype=torch.int64)})), ("I64", "F32"),
+    ),
     "a chat template that fails": (lambda it: set_template(it, "{{ raise_exception('no') }}"), ("chat_template", "no")),
     "a chat template that is no template": (lambda it: set_template(it, "{% if %}"), ("chat_template",)),
     "quantised weights": (

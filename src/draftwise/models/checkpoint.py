@@ -86,6 +86,16 @@ class Checkpoint:
         """Let tensors whose whole name, without its prefixes, matches one of the patterns stay behind."""
         self._ignored += [re.compile(pattern) for pattern in patterns]
 
+    def expect_float_weights(self) -> None:
+        """Check the types of all that is called a weight, for a reader that would cast whatever is stored.
+
+        Raises:
+            DraftwiseError: naming the first weight that isn't of floating-point numbers.
+        """
+        for name, stored in self._left.items():
+            if name.endswith(".weight"):
+                self._expect_float(stored)
+
     def expect_none_left(self) -> None:
         """Close the files.
 
@@ -103,14 +113,18 @@ class Checkpoint:
         if name not in self._left:
             raise DraftwiseError(f"no {name!r} in the weights of {str(self._directory)!r}; config.json asks for it")
         stored = self._left.pop(name)
-        where = f"{stored.name!r} in {str(self._directory)!r}"
         if stored.shape != shape:
+            where = f"{stored.name!r} in {str(self._directory)!r}"
             raise DraftwiseError(f"{where} has shape {list(stored.shape)}, but config.json asks for {list(shape)}")
+        self._expect_float(stored)
+        return stored
+
+    def _expect_float(self, stored: StoredTensor) -> None:
         if stored.dtype not in FLOATS:
             raise DraftwiseError(
-                f"{where} is stored as {stored.dtype}; give a checkpoint in one of {', '.join(FLOATS)}"
+                f"{stored.name!r} in {str(self._directory)!r} is stored as {stored.dtype}; "
+                f"give a checkpoint in one of {', '.join(FLOATS)}"
             )
-        return stored
 
     def _empty(self, stored: StoredTensor, shape: tuple[int, ...]) -> Tensor:
         try:

@@ -90,6 +90,7 @@ class OpenModel:
         """
         if self.implementation == "own":
             return load_own(self.config, self.checkpoint, self.eos_token_ids)
+        self.checkpoint.expect_float_weights()
         dtype = DTYPES[self.spec.dtype]
         return load_adapter(
             self.directory, self.config, dtype=dtype, device=self.device, eos_token_ids=self.eos_token_ids
