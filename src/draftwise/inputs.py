@@ -82,6 +82,17 @@ def encode_chat(
     return tokenizer.encode(template.render(messages), special_tokens=False)
 
 
+def encode_prompt(tokenizer: Tokenizer | None, template: ChatTemplate | None, text: str) -> list[int]:
+    """The ids of a prompt: the user's turn of a conversation where there is a chat template, else the bare text.
+
+    Raises:
+        DraftwiseError: there is no tokenizer, or the template fails.
+    """
+    if template is None:
+        return encode_text(tokenizer, text)
+    return encode_chat(tokenizer, template, [{"role": "user", "content": text}])
+
+
 def _is_scalar(value: Any) -> bool:
     """Whether a value is one number, be it Python's, NumPy's or torch's own."""
     return hasattr(value, "__index__") and getattr(value, "ndim", 0) == 0

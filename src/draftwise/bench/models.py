@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from draftwise.bench.cells import Cell, make_cells
-from draftwise.bench.inputs import messages
-from draftwise.bench.settings import BenchSettings
+from draftwise.bench.settings import MODEL_FIELDS, BenchSettings
 from draftwise.errors import DraftwiseError
 from draftwise.tasks import Prompt
 
 if TYPE_CHECKING:
     from draftwise.engine import Engine
-    from draftwise.models.loading import ModelSpec, OpenModel
+    from draftwise.models.loading import OpenModel
     from draftwise.models.protocol import CausalLM
     from draftwise.pairs import Pairing
 
@@ -100,10 +99,12 @@ def find_models(settings: BenchSettings, prompts: Sequence[Prompt]) -> FoundMode
     Raises:
         DraftwiseError: a model that can't be used, vocabularies that differ, or too little memory.
     """
+    from draftwise.models.loading import model_specs
     from draftwise.pairs import Pairing
 
     drafts = needed_drafts(settings)
-    pairing = Pairing.open(*_specs(settings, drafts), settings.chat_template)
+    specs = model_specs({name: getattr(settings, name) for name in MODEL_FIELDS}, drafts)
+    pairing = Pairing.open(*specs, settings.chat_template)
     context = longest_context(pairing, settings, prompts)
     return FoundModels(settings, pairing, tuple(drafts), context, _memory(pairing, settings, context))
 
@@ -125,7 +126,7 @@ def longest_context(pairing: Pairing, settings: BenchSettings, prompts: Sequence
     Raises:
         DraftwiseError: no tokenizer lies beside the target's weights, or the chat template fails.
     """
-    from draftwise.inputs import encode_chat, encode_text
+    from draftwise.inputs import encode_prompt
 
     tokenizer, template = pairing.tokenizer, pairing.chat_template
     if tokenizer is None:
@@ -134,23 +135,12 @@ def longest_context(pairing: Pairing, settings: BenchSettings, prompts: Sequence
         )
 
     def size(turn: str) -> int:
-        if template is None:
-            return len(encode_text(tokenizer, turn))
-        return len(encode_chat(tokenizer, template, messages([turn], [])))
+        return len(encode_prompt(tokenizer, template, turn)) + settings.decoding.max_new_tokens
 
-    new = settings.decoding.max_new_tokens
-    longest = max(sum(size(turn) + new for turn in prompt.turns) for prompt in prompts)
+    longest = max(sum(map(size, prompt.turns)) for prompt in prompts)
     config = pairing.target.config
     context = config.get("max_position_embeddings", config.get("n_positions"))
     return min(longest, context) if isinstance(context, int) and context > 0 else longest
-
-
-def _specs(settings: BenchSettings, drafts: Sequence[str]) -> tuple[ModelSpec, list[ModelSpec]]:
-    from draftwise.models.loading import ModelSpec
-
-    target = ModelSpec(settings.target, settings.revision, settings.dtype, settings.device, settings.implementation)
-    own = {name: getattr(settings, f"draft_{name}") for name in ("revision", "dtype", "device", "implementation")}
-    return target, [target.draft(name, **own) for name in drafts]
 
 
 def _describe(

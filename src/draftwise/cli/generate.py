@@ -19,7 +19,6 @@ from draftwise.options import DecodingOptions
 if TYPE_CHECKING:
     from draftwise.engine import Engine
     from draftwise.generation import Generation, Piece
-    from draftwise.pairs import Pairing
 
 
 @click.command("generate")
@@ -59,29 +58,21 @@ def _load(values: dict[str, Any], text: str, options: DecodingOptions) -> tuple[
     import torch
 
     from draftwise.engine import Engine
-    from draftwise.models.loading import ModelSpec
+    from draftwise.inputs import encode_prompt
+    from draftwise.models.loading import model_specs
     from draftwise.pairs import Pairing
 
     if values["threads"] is not None:
         torch.set_num_threads(values["threads"])
-    target = ModelSpec(*(values[name] for name in ("target", "revision", "dtype", "device", "implementation")))
-    name = values["draft"] or (BUILTIN if target.name == BUILTIN else None)
-    own = {name: values[f"draft_{name}"] for name in ("revision", "dtype", "device", "implementation")}
-    pairing = Pairing.open(target, [target.draft(name, **own)] if name else [], values["chat_template"])
-    ids = _encode(pairing, text)
+    draft = values["draft"] or (BUILTIN if values["target"] == BUILTIN else None)
+    target, drafts = model_specs(values, [draft] if draft else [])
+    pairing = Pairing.open(target, drafts, values["chat_template"])
+    if not text:
+        raise DraftwiseError("the prompt is empty; give at least one character")
+    ids = encode_prompt(pairing.tokenizer, pairing.chat_template, text)
     memory = pairing.check_memory(len(ids) + options.max_new_tokens, chunk=options.prefill_chunk)
     (engine,) = Engine.load_all(pairing)
     return engine, ids, memory
-
-
-def _encode(pairing: Pairing, text: str) -> list[int]:
-    from draftwise.inputs import encode_chat, encode_text
-
-    if not text:
-        raise DraftwiseError("the prompt is empty; give at least one character")
-    if pairing.chat_template is None:
-        return encode_text(pairing.tokenizer, text)
-    return encode_chat(pairing.tokenizer, pairing.chat_template, [{"role": "user", "content": text}])
 
 
 Part = tuple[str, bool, "Generation | None"]

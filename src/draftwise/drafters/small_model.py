@@ -30,14 +30,12 @@ class SmallModelDrafter:
         self.stops = stops
         self.fallback_threshold = fallback_threshold
         self.cache: Cache = None
-        self._lost: Tensor | None = None  # rows whose prompt the model's encoder can't hold, [B] bool
+        self._reach: Tensor | None = None  # the length from which on a row isn't drafted for, [B]; None: none has one
 
     def prefill(self, context: Context) -> None:
         """Fill the cache with the prompts but for their last tokens."""
-        if is_encoder_decoder(self.model) and context.sources is not None:
-            lost = [len(source) > self.model.max_source_tokens for source in context.sources]
-            self._lost = torch.tensor(lost, device=context.lengths.device) if any(lost) else None
-        if int(context.lengths.min()) <= self.model.max_positions:
+        self._reach = self._reach_of(context)
+        if self._reach is None or bool((context.lengths < self._reach).any()):
             self.cache = prefill(self.model, context, min(context.ids.shape[1], self.model.max_positions))
 
     def propose(self, context: Context, room: Tensor) -> Draft:
@@ -68,14 +66,18 @@ class SmallModelDrafter:
             return Draft(context.ids[:, :0], lengths, None)
         return Draft(torch.stack(tokens, 1), lengths, torch.stack(distributions, 1) if distributions else None)
 
+    def _reach_of(self, context: Context) -> Tensor | None:
+        """Where the model's context ends, and 0 for a row whose prompt its encoder can't hold."""
+        model, sources = self.model, context.sources or ()
+        lost = [is_encoder_decoder(model) and len(source) > model.max_source_tokens for source in sources]
+        if context.ids.shape[1] <= model.max_positions and not any(lost):
+            return None
+        reach = torch.full_like(context.lengths, model.max_positions + 1)  # the last guess isn't fed to it
+        return reach.masked_fill(torch.tensor(lost, device=reach.device), 0) if lost else reach
+
     def _room(self, context: Context, room: Tensor) -> Tensor:
-        """How many of ``room`` [B] tokens the model's context leaves place for; the last one isn't fed to it."""
-        most = self.model.max_positions
-        if self._lost is not None:
-            room = room.masked_fill(self._lost, 0)
-        if context.ids.shape[1] <= most:
-            return room
-        return torch.minimum(room, most + 1 - context.lengths).clamp(min=0)
+        """How many of ``room`` [B] tokens a row is drafted for."""
+        return room if self._reach is None else torch.minimum(room, self._reach - context.lengths).clamp(min=0)
 
     def _pass(self, feed: Tensor, starts: Tensor, span: int) -> Tensor:
         """Logits [B, V] after the last token of ``feed`` [B, T], on the context's device."""

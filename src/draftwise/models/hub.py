@@ -21,7 +21,7 @@ _INDEX = ".index.json"
 _LOGIN = "set HF_TOKEN or run `hf auth login`"
 
 
-Judge = Callable[[Path], None]
+Judge = Callable[[Path], object]
 """Raises a DraftwiseError where the model of a directory, of which the weights may be missing yet, is of no use."""
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -25,6 +25,8 @@ DTYPES = {
     "float16": torch.float16,
     "float64": torch.float64,
 }
+
+Implementation = Literal["own", "transformers"]
 
 IMPLEMENTATIONS = ("auto", "own", "transformers")
 """Whose forward pass runs; auto takes our own where it knows the model, else that of transformers."""
@@ -70,6 +72,20 @@ class ModelSpec:
         )
 
 
+def model_specs(options: Mapping[str, Any], drafts: Sequence[str]) -> tuple[ModelSpec, list[ModelSpec]]:
+    """The specs of a target and of drafts for it, which share their options.
+
+    Args:
+        options: ``target``, ``revision``, ``dtype``, ``device`` and ``implementation``, and the last four for the
+            drafts with ``draft_`` before them; others are passed over.
+        drafts: the drafts' names.
+    """
+    names = ("revision", "dtype", "device", "implementation")
+    target = ModelSpec(options["target"], **{name: options[name] for name in names})
+    own = {name: options[f"draft_{name}"] for name in names}
+    return target, [target.draft(name, **own) for name in drafts]
+
+
 @dataclass(frozen=True, slots=True)
 class OpenModel:
     """A model whose files are found and whose config is read; no weight is in memory yet."""
@@ -77,7 +93,7 @@ class OpenModel:
     spec: ModelSpec
     directory: Path
     config: Mapping[str, Any]
-    implementation: Literal["own", "transformers"]
+    implementation: Implementation
     device: torch.device
     checkpoint: Checkpoint
     eos_token_ids: tuple[int, ...]
@@ -109,10 +125,8 @@ def open_model(spec: ModelSpec) -> OpenModel:
         DraftwiseError: the name, a file, the device or the implementation is of no use.
     """
     device = _present_device(spec.device)
-    directory = find_directory(spec.name, spec.revision, lambda place: _expect_known(spec, place))
-    _expect_known(spec, directory)
-    config = read_json(directory / "config.json")
-    implementation = _implementation(spec.implementation, config, directory)
+    directory = find_directory(spec.name, spec.revision, lambda place: _judge(spec, place))
+    config, implementation = _judge(spec, directory)
     return OpenModel(
         spec=spec,
         directory=directory,
@@ -131,14 +145,21 @@ def load_model(
     return open_model(ModelSpec(str(name), dtype=dtype, device=device, implementation=implementation)).load()
 
 
-def _expect_known(spec: ModelSpec, directory: Path) -> None:
-    """Refuse a model that can't run, by its config alone."""
+class _Judgement(NamedTuple):
+    config: Mapping[str, Any]
+    implementation: Implementation
+
+
+def _judge(spec: ModelSpec, directory: Path) -> _Judgement:
+    """Choose the forward pass, or refuse a model that can't run, by its config alone."""
     config = read_json(directory / "config.json")
-    if _implementation(spec.implementation, config, directory) == "transformers":
+    implementation = _implementation(spec.implementation, config, directory)
+    if implementation == "transformers":
         find_architecture(directory, config)
+    return _Judgement(config, implementation)
 
 
-def _implementation(wanted: str, config: Mapping[str, Any], directory: Path) -> Literal["own", "transformers"]:
+def _implementation(wanted: str, config: Mapping[str, Any], directory: Path) -> Implementation:
     if wanted == "transformers":
         return "transformers"
     family = config.get("model_type")
