@@ -1,251 +1,185 @@
-"""What a run leaves: ``run.json`` and ``prompts.jsonl`` first, a line of ``records.jsonl`` a sample, ``end.json`` last.
+"""What a run writes down, line by line: the answers and rounds of the check pass, and the samples of the timed passes.
 
-Records are only ever added. Each line is flushed, so a killed run loses its last line at most, and the reader passes
-over a last line that is torn.
+The check pass looks closely and its times are no speeds; a timed pass records nothing but ids and times. A method at a
+task has the same seed in all of them, so the timed ids are the check's again.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self, TextIO
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from draftwise.errors import DraftwiseError
-from draftwise.tasks import Prompt, parse_prompts, prompts_to_lines
 
-SCHEMA = 2
-ESCAPE = "backslashreplace"
-"""A path may hold bytes that are no UTF-8; written like this they are escapes that JSON knows."""
-RECORDS, RUN, END, SUMMARY = "records.jsonl", "run.json", "end.json", "summary.json"
-PROMPTS, EXPERIMENT = "prompts.jsonl", "experiment.json"
+SCHEMA = 3
+CHECKS, RECORDS = "checks.jsonl", "records.jsonl"
 
 
-class RoundCounts(NamedTuple):
-    """One target pass, in tokens."""
+class RoundTrace(NamedTuple):
+    """One target pass of the check pass: what was guessed, what stood, and where the time went.
 
-    drafted: int
-    accepted: int
-    emitted: int
+    The times are those of an observed run, with the device synchronised at each boundary, so they are shares of a round
+    and no speeds. ``wait_ns`` is the time within the round in which the deciding thread had no processor; it is in none
+    of the other four.
+    """
+
+    draft: tuple[int, ...]  # the guessed ids
+    accepted: int  # of them, clipped at a stop token and at the length limit
+    emitted: int  # new tokens: accepted + 1 unless the text ended before that
+    draft_passes: int  # passes of the draft model
+    draft_ns: int
+    verify_ns: int
+    judge_ns: int
+    engine_ns: int
+    wait_ns: int
+
+    @property
+    def drafted(self) -> int:
+        """How many tokens were guessed."""
+        return len(self.draft)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One sample: one cell's answer to one turn of one prompt, and the time it took.
+class Check(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One cell's answer to one turn of one prompt, looked at closely and not timed as a speed.
 
     Attributes:
+        schema: the version of the file's format.
         prompt_id: the prompt in its suite.
         subtask: the prompt's subtask.
         turn: counted from 0.
         method: the label of its cell; without a sweep that is the method's name.
-        repeat: counted from 0.
-        order: the sample's place in the whole run, counted from 0.
-        seed: of the sample's random numbers.
+        seed: of the random numbers, the same for all cells and all timed samples of the task.
         prompt_tokens: length of the prompt, history included.
         new_tokens: the answer's ids, the end-of-text token included.
-        rounds: drafted, accepted and emitted tokens of each target pass.
+        pieces: the text of each new token; together they are ``text``.
         finish_reason: "eos", "length" or "stop".
         text: the answer as text, raw.
-        prefill_ns: until both caches are filled with the prompt.
-        ttft_ns: from the call to the end of the first round.
-        decode_ns: all rounds, which emit every new token.
-        total_ns: from the call to its return.
+        score: quality against the references, 0 to 1; None where nothing is known of the right answer.
+        rounds: each target pass.
     """
 
+    schema: int = SCHEMA
     prompt_id: str
     subtask: str
     turn: int
     method: str
+    seed: int
+    prompt_tokens: int
+    new_tokens: tuple[int, ...]
+    pieces: tuple[str, ...]
+    finish_reason: str
+    text: str
+    score: float | None
+    rounds: tuple[RoundTrace, ...]
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One timed answer of one cell to one turn of one prompt.
+
+    Attributes:
+        schema: the version of the file's format.
+        prompt_id: the prompt in its suite.
+        subtask: the prompt's subtask.
+        turn: counted from 0.
+        method: the label of its cell.
+        session: which process took it, counted from 0.
+        repeat: within the session, counted from 0.
+        order: the sample's place in the whole run, counted from 0.
+        seed: of its random numbers.
+        prompt_tokens: length of the prompt, history included.
+        new_tokens: the answer's ids, the end-of-text token included.
+        passes: target passes.
+        compilations: how many programs were compiled or captured within the sample; above 0 it is invalid.
+        prefill_ns: until both caches are filled with the prompt.
+        ttft_ns: from the call to the end of the first round.
+        decode_ns: all rounds, which emit every new token.
+        total_ns: from the call to its return, on the caller's clock.
+    """
+
+    schema: int = SCHEMA
+    prompt_id: str
+    subtask: str
+    turn: int
+    method: str
+    session: int
     repeat: int
     order: int
     seed: int
     prompt_tokens: int
     new_tokens: tuple[int, ...]
-    rounds: tuple[RoundCounts, ...]
-    finish_reason: str
-    text: str
+    passes: int
+    compilations: int
     prefill_ns: int
     ttft_ns: int
     decode_ns: int
     total_ns: int
 
-    def to_line(self) -> str:
-        """The record as one line of JSON, the schema's version first."""
-        return json.dumps({"schema": SCHEMA} | asdict(self), ensure_ascii=False, separators=(",", ":")) + "\n"
 
-    @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Record:
-        """A record from a line's values; keys of later minor versions are passed over."""
-        values = {item.name: row[item.name] for item in fields(cls)}
-        values["new_tokens"] = tuple(values["new_tokens"])
-        values["rounds"] = tuple(RoundCounts(*counts) for counts in values["rounds"])
-        return cls(**values)
+Line = TypeVar("Line", Check, Sample)
 
 
-def prepare_directory(output: str | Path | None) -> Path:
-    """The directory of a new run, ``runs/<UTC time>`` if none is named; makes and changes nothing.
+def to_line(record: Check | Sample) -> bytes:
+    """A record as one line of JSON, the schema's version first."""
+    return msgspec.json.encode(record) + b"\n"
+
+
+def read_samples(directory: Path) -> Iterator[Sample]:
+    """The timed samples of a run, in the order in which they were taken; a torn last line is passed over.
 
     Raises:
-        DraftwiseError: it holds another run, or cannot be made or written.
+        DraftwiseError: there are none to read, or a whole line is no sample of this version.
     """
-    path = Path("runs") / datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ") if output is None else Path(output)
-    try:
-        for name in (RUN, RECORDS, SUMMARY, EXPERIMENT):
-            if (path / name).exists():
-                raise DraftwiseError(f"{path} already holds a run ({name}); give another output directory")
-        existing = next(place for place in (path, *path.absolute().parents) if place.exists())
-        if not existing.is_dir():
-            raise DraftwiseError(f"{existing} is a file, so a run cannot be written to {path}; give another directory")
-        if not os.access(existing, os.W_OK | os.X_OK):
-            raise DraftwiseError(f"{existing} cannot be written; give another output directory")
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    return path
+    return _read(directory / RECORDS, Sample)
 
 
-def _unwritable(path: Path, error: OSError) -> DraftwiseError:
-    return DraftwiseError(f"a run cannot be written to {path}: {error.strerror}; give another output directory")
-
-
-def open_new(path: Path) -> TextIO:
-    """A file to be written, which must not be there yet."""
-    return open(path, "x", encoding="utf-8", errors=ESCAPE)
-
-
-class RunWriter:
-    """Opens a new run and adds to its records, a line at a time."""
-
-    def __init__(self, directory: Path, header: dict[str, Any], prompts: Iterable[Prompt] = ()) -> None:
-        """Make the directory and write ``run.json``, and the prompts that are measured.
-
-        Raises:
-            DraftwiseError: as ``prepare_directory``.
-        """
-        self._directory = prepare_directory(directory)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            with open_new(directory / RUN) as file:
-                file.write(to_json({"schema": SCHEMA} | header))
-            with open_new(directory / PROMPTS) as file:
-                file.writelines(f"{line}\n" for line in prompts_to_lines(prompts))
-            self._file = open_new(directory / RECORDS)
-        except OSError as error:
-            raise _unwritable(directory, error) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def add(self, record: Record) -> None:
-        """Write one line and flush it.
-
-        Raises:
-            DraftwiseError: the disk takes no more; the lines before stand.
-        """
-        try:
-            self._file.write(record.to_line())
-            self._file.flush()
-        except OSError as error:
-            raise _unwritable(self._directory, error) from None
-
-
-def read_run(directory: Path) -> dict[str, Any]:
-    """What ``run.json`` says: settings, environment and the number of samples planned.
+def read_checks(directory: Path) -> Iterator[list[Check]]:
+    """The checks of a run, those of one turn of one prompt together; a torn last line is passed over.
 
     Raises:
-        DraftwiseError: there is no run, or none that this version can read.
+        DraftwiseError: as for ``read_samples``.
     """
+    checks = _read(directory / CHECKS, Check)
+    return (list(group) for _, group in groupby(checks, key=lambda check: (check.prompt_id, check.turn)))
+
+
+def _read(path: Path, kind: type[Line]) -> Iterator[Line]:
+    decoder = msgspec.json.Decoder(kind)
     try:
-        header: dict[str, Any] = json.loads((directory / RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DraftwiseError(f"{directory} holds no run that can be read ({RUN}: {error})") from None
-    _check_schema(header, directory / RUN)
-    return header
-
-
-def read_prompts(directory: Path) -> list[Prompt]:
-    """The prompts that a run measured.
-
-    Raises:
-        DraftwiseError: they can't be read.
-    """
-    path = directory / PROMPTS
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeError) as error:
-        raise DraftwiseError(f"{path} cannot be read: {error}") from None
-    return parse_prompts(lines, str(path))
-
-
-def write_end(directory: Path, facts: dict[str, Any]) -> None:
-    """Write ``end.json``: whether the run is complete, and the machine's state after the last sample."""
-    _write(directory / END, facts)
-
-
-def write_experiment(directory: Path, facts: dict[str, Any]) -> None:
-    """Make the directory of an experiment of several runs and write ``experiment.json``: which runs, and where."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(directory, error) from None
-    _write(directory / EXPERIMENT, facts)
-
-
-def _write(path: Path, facts: dict[str, Any]) -> None:
-    try:
-        path.write_text(to_json({"schema": SCHEMA} | facts), encoding="utf-8", errors=ESCAPE)
-    except OSError as error:
-        raise _unwritable(path.parent, error) from None
-
-
-def read_end(directory: Path) -> dict[str, Any]:
-    """What ``end.json`` says; empty where the run was killed."""
-    try:
-        facts: dict[str, Any] = json.loads((directory / END).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return facts
-
-
-def read_records(directory: Path) -> list[Record]:
-    """The samples of a run, in the order in which they were taken; a torn last line is left out.
-
-    Raises:
-        DraftwiseError: there are no records, or a line before the last cannot be read.
-    """
-    path = directory / RECORDS
-    try:
-        lines = path.read_bytes().split(b"\n")
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    record = decoder.decode(line)
+                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                    check_schema(_peek(line), f"{path}, line {number}")
+                    raise DraftwiseError(f"{path}, line {number} is not a record: {error}") from None
+                if record.schema != SCHEMA:
+                    check_schema(record.schema, f"{path}, line {number}")
+                yield record
     except OSError as error:
         raise DraftwiseError(f"{path} cannot be read: {error.strerror}") from None
-    # A whole line ends in a line feed, so what stands behind the last one is torn.
-    return [_read_line(line, f"{path}, line {number}") for number, line in enumerate(lines[:-1], 1)]
 
 
-def _read_line(line: bytes, where: str) -> Record:
+def _peek(line: bytes) -> object:
+    """The version that a line gives, this one's where it can't be told."""
     try:
         row = json.loads(line)
-        _check_schema(row, where)
-        return Record.from_row(row)
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, DraftwiseError):
-            raise
-        raise DraftwiseError(f"{where} is not a record: {error}") from None
+    except ValueError:
+        return SCHEMA
+    return row.get("schema") if isinstance(row, dict) else SCHEMA
 
 
-def _check_schema(row: dict[str, Any], where: object) -> None:
-    if row.get("schema") != SCHEMA:
-        raise DraftwiseError(f"{where} has schema {row.get('schema')!r}, and this version reads {SCHEMA}")
+def check_schema(found: object, where: object) -> None:
+    """Hold a file's version against this one.
 
-
-def to_json(value: Any) -> str:
-    """Strict JSON, indented; a NaN or an infinity is an error."""
-    return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    Raises:
+        DraftwiseError: they differ.
+    """
+    if found != SCHEMA:
+        raise DraftwiseError(f"{where} has schema {found!r}, and this version reads {SCHEMA}")
