@@ -19,7 +19,7 @@ from draftwise.options import DecodingOptions
 from toys import Toy, cousin, toy
 
 PROMPTS = [[5, 7, 2], [7], [1, 2, 3, 4, 5, 6], [3, 0]]
-OPTIONS = {"as": {}, "sps": {"gamma": 3}, "bild": {"fallback_threshold": 0.4, "rollback_threshold": 2.0}}
+OPTIONS = {"as": {}, "as*": {}, "sps": {"gamma": 3}, "bild": {"fallback_threshold": 0.4, "rollback_threshold": 2.0}}
 
 
 def pair(**more: Any) -> Engine:

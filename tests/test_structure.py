@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "draftwise"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("draftwise", "errors"),
-    ("options", "models", "tasks"),
+    ("clock", "options", "models", "tasks"),
     ("decoding", "builtin"),
     ("drafters", "verifiers"),
-    ("generation", "inputs", "methods", "pairs"),
+    ("generation", "inputs", "methods", "pairs", "pieces", "tracing"),
     ("engine",),
     ("bench",),
     ("analysis",),

@@ -11,6 +11,7 @@ from typing import Any, overload
 import torch
 
 from draftwise.builtin import BUILTIN
+from draftwise.clock import settled_ns
 from draftwise.decoding.loop import Commit, decode, prefill, start
 from draftwise.decoding.types import Drafter, Round, Sampling
 from draftwise.errors import DraftwiseError
@@ -24,6 +25,8 @@ from draftwise.models.tokenizer import Tokenizer
 from draftwise.models.vocabulary import limit_vocabulary
 from draftwise.options import DecodingOptions
 from draftwise.pairs import Pairing
+from draftwise.pieces import split_pieces
+from draftwise.tracing import Trace, Tracer
 
 
 @dataclass(slots=True)
@@ -161,6 +164,20 @@ class Engine:
         """The text of ids, special tokens left out; empty where no tokenizer is loaded."""
         return self.tokenizer.decode(ids) if self.tokenizer is not None else ""
 
+    def pieces(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """The text of each id, as many as ids; joined they are ``decode(ids)``.
+
+        A character that is spread over several tokens belongs to the one that completes it. Special tokens write
+        nothing, and nothing does where no tokenizer is loaded.
+        """
+        return split_pieces(self.decode, ids)
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """Where the models lie, each device once."""
+        models = (self.target,) if self.draft is None else (self.target, self.draft)
+        return tuple(dict.fromkeys(model.device for model in models))
+
     def prompt_limit(self, options: DecodingOptions) -> int:
         """The most prompt tokens that the target takes, new tokens allowed for; below 1 where they alone are too many.
 
@@ -223,20 +240,35 @@ class Engine:
         prompts, single = split_prompts(prompt)
         settings, seeds = read_settings(options, seed, len(prompts))
         rows = [self._ids(item, method, settings) for item in prompts]
-        run = self._start(rows, method, settings, seeds)
-        answers = [_Answer() for _ in rows]
-        for commits in run.rounds:
-            for answer, new in zip(answers, commits, strict=True):
-                if new is not None:
-                    answer.add(new)
-        generations = [self._finish(answer, run, settings) for answer in answers]
+        generations = self._collect(self._start(rows, method, settings, seeds), settings, len(rows))
         return generations[0] if single else generations
+
+    def trace(self, prompt: Prompt, *, method: str = "sps", seed: int = 0, **options: Any) -> Trace:
+        """Decode one prompt as ``generate`` does, observed: what each round guessed, and where its time went.
+
+        The devices are waited for within the rounds, so the generation's times are no speeds. Arguments and errors as
+        for ``generate``.
+        """
+        settings, seeds = read_settings(options, seed, 1)
+        tracer = Tracer(self.devices)
+        run = self._start([self._ids(prompt, method, settings)], method, settings, seeds, tracer)
+        (generation,) = self._collect(run, settings, 1)
+        return Trace(generation, tuple(tracer.spans))
 
     def stream(self, prompt: Prompt, *, method: str = "sps", seed: int = 0, **options: Any) -> Iterator[Piece]:
         """Decode one prompt and yield a piece as each round ends; arguments and errors as for ``generate``."""
         settings, seeds = read_settings(options, seed, 1)
         run = self._start([self._ids(prompt, method, settings)], method, settings, seeds)
         return self._pieces(run, settings)
+
+    def _collect(self, run: _Run, settings: DecodingOptions, count: int) -> list[Generation]:
+        """Run all the rounds and give the rows' answers."""
+        answers = [_Answer() for _ in range(count)]
+        for commits in run.rounds:
+            for answer, new in zip(answers, commits, strict=True):
+                if new is not None:
+                    answer.add(new)
+        return [self._finish(answer, run, settings) for answer in answers]
 
     def _pieces(self, run: _Run, settings: DecodingOptions) -> Iterator[Piece]:
         answer, shown = _Answer(), ""
@@ -264,13 +296,26 @@ class Engine:
         self.check_prompt(ids, method, settings)
         return ids
 
-    def _start(self, rows: list[list[int]], method: str, settings: DecodingOptions, seeds: list[int]) -> _Run:
+    def _start(
+        self,
+        rows: list[list[int]],
+        method: str,
+        settings: DecodingOptions,
+        seeds: list[int],
+        tracer: Tracer | None = None,
+    ) -> _Run:
         row = find_method(method)
         device = self.target.device
         self._check_ids(settings.stop_token_ids, "stop_token_ids: token id")
         ends = settings.stop_token_ids + (() if settings.ignore_eos else self.target.eos_token_ids)
         stops = torch.tensor(ends, dtype=torch.int64, device=device)
-        drafter: Drafter = make_drafter(row, self.draft, settings, stops)
+        target, draft = self.target, self.draft
+        if tracer is not None:
+            target, draft = tracer.models(target, draft)
+        drafter: Drafter = make_drafter(row, draft, settings, stops)
+        verifier = row.verifier(settings)
+        if tracer is not None:
+            drafter, verifier = tracer.policies(drafter, verifier)
         began = self._clock()
         with torch.inference_mode():
             context = start(
@@ -285,9 +330,9 @@ class Engine:
             )
             cache = prefill(self.target, context)
             drafter.prefill(context)
-        rounds = decode(self.target, cache, drafter, row.verifier(settings), context, stops)
+        rounds = decode(target, cache, drafter, verifier, context, stops)
         run = _Run(rounds, self._clock() - began)
-        run.rounds = self._timed(rounds, run)
+        run.rounds = self._timed(rounds if tracer is None else tracer.rounds(rounds), run)
         return run
 
     def _timed(self, rounds: Iterator[list[Commit | None]], run: _Run) -> Iterator[list[Commit | None]]:
@@ -304,9 +349,7 @@ class Engine:
             yield commits
 
     def _clock(self) -> int:
-        if self.target.device.type == "cuda":
-            torch.cuda.synchronize(self.target.device)
-        return perf_counter_ns()
+        return settled_ns(self.devices)
 
     def _finish(self, answer: _Answer, run: _Run, settings: DecodingOptions) -> Generation:
         last = answer.tokens[-1]

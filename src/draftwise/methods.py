@@ -46,6 +46,16 @@ METHODS: dict[str, Method] = {
         drafter=lambda model, options, stops: NoDrafter(),
         verifier=lambda options: RejectionVerifier(),
     ),
+    "as*": Method(
+        name="as*",
+        title="AS*",
+        lossless=True,
+        needs_draft=False,
+        options=(),
+        paper="plain decoding once more: the noise floor of a comparison",
+        drafter=lambda model, options, stops: NoDrafter(),
+        verifier=lambda options: RejectionVerifier(),
+    ),
     "sps": Method(
         name="sps",
         title="SPS",
