@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from draftwise.bench.records import prepare_directory
 from draftwise.bench.settings import BenchSettings
 
-__all__ = ["BenchSettings", "prepare_directory"]
+__all__ = ["BenchSettings"]

@@ -75,7 +75,7 @@ class BenchSettings:
     )
     revision: str | None = option(None, "The target's revision on the Hub.", _or_none(_text))
     draft_revision: str | None = option(None, "The draft's revision on the Hub.", _or_none(_text))
-    methods: tuple[str, ...] = option(("as", "sps", "bild"), "Methods to measure, with commas.", _some_names)
+    methods: tuple[str, ...] = option(("as", "as*", "sps", "bild"), "Methods to measure, with commas.", _some_names)
     suite: str | None = option(
         None, "The suite of prompts; builtin if left out, and file where --data is given.", _or_none(_text)
     )
@@ -96,6 +96,7 @@ class BenchSettings:
     )
     chat_template: str = option("auto", "The chat template: auto is the tokenizer's own, none, or a Jinja file.", _text)
     repeats: int = option(3, "How often each prompt is measured with each method.", whole(1))
+    sessions: int = option(1, "Fresh processes, one after another, that each take all the repeats.", whole(1))
     warmups: int = option(1, "Untimed answers of each method at each length of prompt before timing.", whole(1))
     dtype: str = option("float32", "The weights' type: float32, bfloat16, float16 or float64.", _text)
     draft_dtype: str | None = option(
@@ -110,7 +111,10 @@ class BenchSettings:
         None, "Who runs the draft; as for the target if left out.", _or_none(_text)
     )
     threads: int | None = option(None, "CPU threads; torch's own choice if left out.", _or_none(whole(1, 1024)))
-    output: str | None = option(None, "Directory of the run; runs/<UTC time> if left out.", _or_none(_text))
+    pin: bool = option(False, "Give each CPU thread a core of its own.", flag)
+    output: str | None = option(
+        None, "Directory of the run, which goes on if it is there; runs/<UTC time> if left out.", _or_none(_text)
+    )
     decoding: DecodingOptions = DecodingOptions()
     sweep: tuple[Axis, ...] = ()
 

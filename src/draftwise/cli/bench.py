@@ -53,15 +53,18 @@ def command(experiment: str | None, **values: Any) -> None:
     rows in one run; the others make a run for each value. EXPERIMENT.toml holds options by their names
     (max_new_tokens = 30, gamma = [2, 4]); the command line overrides it.
     """
-    from draftwise.bench.records import prepare_directory
+    from draftwise.bench.runner import check_resumable
+    from draftwise.bench.store import check_directory, new_directory
     from draftwise.tasks import load_suite
 
     runs = expand(values)
     settings = runs[0].settings  # no option that says where prompts come from takes several values
-    root = prepare_directory(settings.output)
-    for run in runs:
-        prepare_directory(root / run.folder)
+    root = check_directory(new_directory() if settings.output is None else Path(settings.output))
     suite = load_suite(settings.source, settings.subtasks, settings.limit)
+    if len(runs) > 1:
+        _check_experiment(root, runs)
+    for run in runs:
+        check_resumable(check_directory(root / run.folder), run.settings, suite)
     facts = {} if experiment is None else {"experiment": {"file": experiment, "text": _text_of(experiment)}}
     sys.exit(_run_all(runs, suite, root, facts))
 
@@ -78,6 +81,7 @@ def _run_all(runs: list[PlannedRun], suite: Suite, root: Path, facts: Mapping[st
     from rich.console import Console
 
     from draftwise.bench.models import find_models
+    from draftwise.bench.store import write_experiment
     from draftwise.report import report_experiment
 
     found = [find_models(run.settings, suite.prompts) for run in runs]
@@ -87,11 +91,11 @@ def _run_all(runs: list[PlannedRun], suite: Suite, root: Path, facts: Mapping[st
         for run, models in zip(runs, found, strict=True):
             if run.label:
                 click.echo(f"draftwise: run {run.label}", err=True)
-            summary, stopped_by = _run(run, shelf.load(models), suite, root, facts, console)
+            summary, stopped_by = _run(run, shelf, models, suite, root, facts, console)
             if summary is not None:
                 done.append((run.label, summary))
             if len(runs) > 1 and len(done) == 1:
-                _write_experiment(root, runs, facts)
+                write_experiment(root, {"runs": _rows(runs), **facts})
             if stopped_by is not None:
                 break
     finally:  # what is measured is shown, whatever became of the runs that were to follow
@@ -117,48 +121,93 @@ class _Shelf:
         models = self._kept[1]
         return replace(models, facts={**models.facts, "memory": found.memory})
 
+    def clear(self) -> None:
+        """Let go of the models."""
+        self._kept = None
+        gc.collect()
+
 
 def _run(
-    run: PlannedRun, models: Models, suite: Suite, root: Path, facts: Mapping[str, Any], console: Console
+    run: PlannedRun,
+    shelf: _Shelf,
+    found: FoundModels,
+    suite: Suite,
+    root: Path,
+    facts: Mapping[str, Any],
+    console: Console,
 ) -> tuple[dict[str, Any] | None, str | None]:
     """Measure and report one run: its summary, if it left one, and the signal that ended it, if one did."""
-    from draftwise.analysis.summary import summarize, write_summary
     from draftwise.bench.interrupt import StoppedEarlyError, StopRequest
     from draftwise.bench.runner import run_bench
-    from draftwise.report import report_run
 
     try:
         with shown_progress() as progress:
             result = run_bench(
-                models, run.settings, suite, root / run.folder, facts=facts, tell=_tell, progress=progress
+                lambda: shelf.load(found),
+                run.settings,
+                suite,
+                root / run.folder,
+                release=shelf.clear if run.settings.sessions > 1 else lambda: None,
+                facts=facts,
+                tell=_tell,
+                progress=progress,
             )
     except StoppedEarlyError as stopped:
         click.echo(f"draftwise: {stopped}", err=True)
         return None, stopped.signal
     with StopRequest() as stop:
-        summary = summarize(result.records, result.prompts, run.settings, result.environment)
-        write_summary(result.directory, summary)
-        if run.label:
-            console.rule(run.label, characters="─", align="left")
-        report_run(summary, console)
-        click.echo(_closing(result), err=True)
+        summary = _report(result, run.label, console)
     return summary, result.stopped_by or stop.signal
 
 
-def _write_experiment(root: Path, runs: list[PlannedRun], facts: Mapping[str, Any]) -> None:
-    from draftwise.bench.records import write_experiment
+def _report(result: RunResult, label: str, console: Console) -> dict[str, Any]:
+    """Print a run, and write its summary and its page."""
+    from draftwise.analysis.run import load_run
+    from draftwise.analysis.summary import summarize, write_summary
+    from draftwise.report import report_run
+    from draftwise.report.page import write_page
 
-    rows = [{"label": run.label, "directory": run.folder, "settings": run.settings.to_record()} for run in runs]
-    write_experiment(root, {"runs": rows, **facts})
+    data = load_run(result.directory)
+    summary = summarize(data)
+    write_summary(result.directory, summary)
+    page = write_page(result.directory, data, summary)
+    if label:
+        console.rule(label, characters="─", align="left")
+    report_run(summary, console)
+    click.echo(_closing(result, page), err=True)
+    return summary
+
+
+def _rows(runs: list[PlannedRun]) -> list[dict[str, Any]]:
+    return [{"label": run.label, "directory": run.folder, "settings": run.settings.to_record()} for run in runs]
+
+
+def _check_experiment(root: Path, runs: list[PlannedRun]) -> None:
+    """Refuse a directory that holds an experiment of other runs, or a single run.
+
+    Raises:
+        DraftwiseError: naming the runs that are there.
+    """
+    from draftwise.bench.store import RUN, find_experiment
+
+    if (root / RUN).exists():
+        raise DraftwiseError(f"{root} holds a single run, and this makes {len(runs)}; give another output directory")
+    there = [row["label"] for row in find_experiment(root)]
+    if there and there != [run.label for run in runs]:
+        raise DraftwiseError(
+            f"{root} holds another experiment, of the runs {', '.join(there)}; give another output directory"
+        )
 
 
 def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _closing(result: RunResult) -> str:
-    where = f"{result.directory / 'records.jsonl'} and {result.directory / 'summary.json'}"
+def _closing(result: RunResult, page: Path) -> str:
     if result.stopped_by is None:
-        return f"draftwise: written to {where}"
-    taken = f"{len(result.records)} of {result.planned} samples"
-    return f"draftwise: stopped by {result.stopped_by} after {taken}; a valid, shorter run is in {where}"
+        return f"draftwise: written to {result.directory}; open {page}"
+    taken = f"{result.samples} of {result.planned} samples"
+    return (
+        f"draftwise: stopped by {result.stopped_by} after {taken}; a valid, shorter run is in {result.directory}; "
+        f"the same command with --output {result.directory} goes on with it"
+    )
