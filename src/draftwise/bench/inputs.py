@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from draftwise.bench.cells import BASELINE, Cell
-from draftwise.bench.plan import Task, sample_seed
+from draftwise.bench.plan import Task, task_seed
 from draftwise.bench.settings import BenchSettings
 from draftwise.errors import DraftwiseError
 from draftwise.options import DecodingOptions
@@ -80,7 +80,7 @@ def make_inputs(engine: Engine, settings: BenchSettings, prompts: Sequence[Promp
             if turn and before not in inputs.ids:
                 continue
             if turn:
-                seed = sample_seed(settings.decoding.seed, 0, before)
+                seed = task_seed(settings.decoding.seed, before)
                 answers[prompt.id].append(
                     engine.generate(inputs.ids[before], method=BASELINE, seed=seed, **options).text
                 )
