@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "draftwise"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("draftwise", "errors"),
-    ("clock", "options", "models", "tasks"),
+    ("clock", "compiling", "options", "models", "tasks"),
     ("decoding", "builtin"),
     ("drafters", "verifiers"),
     ("generation", "inputs", "methods", "pairs", "pieces", "tracing"),
