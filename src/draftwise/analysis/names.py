@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from draftwise.bench.cells import BASELINE
+from draftwise.bench.cells import BASELINE, FLOOR
 from draftwise.bench.told import counted
 
-__all__ = ["BASELINE", "counted", "lossless", "method", "title"]
+__all__ = ["BASELINE", "FLOOR", "counted", "lossless", "method", "title"]
 
 
 def title(summary: dict[str, Any], label: str) -> str:

@@ -6,23 +6,21 @@ from collections.abc import Iterator
 from math import log, log1p
 from typing import Any
 
-from draftwise.analysis.bootstrap import make_cells, repeats_needed
-from draftwise.analysis.names import BASELINE, counted, lossless, method, title
-from draftwise.analysis.samples import Samples, pairs
+from draftwise.analysis.names import BASELINE, FLOOR, counted, lossless, method, title
+from draftwise.analysis.run import RunData
 from draftwise.bench.told import prompt_notes
 
 WIDE = 0.05
 """A speed-up whose interval is wider than this to either side is too uncertain to trust."""
 
-MORE_PROMPTS = "more prompts would narrow it"
 
-
-def make_notes(summary: dict[str, Any], samples: dict[str, Samples]) -> list[str]:
+def make_notes(summary: dict[str, Any], run: RunData) -> list[str]:
     """The warnings of a run, the gravest first."""
     return [
         *_about_run(summary),
+        *_about_repeatability(summary, run),
         *prompt_notes(summary["environment"]),
-        *_about_methods(summary, samples),
+        *_about_methods(summary),
         *_about_machine(summary),
     ]
 
@@ -33,15 +31,34 @@ def _about_run(summary: dict[str, Any]) -> Iterator[str]:
     if summary["invalid"]:
         first = summary["invalid"][0]
         yield (
-            f"{counted(len(summary['invalid']), 'invalid sample')} counted for nothing; "
+            f"{counted(summary['invalid_count'], 'invalid sample')} counted for nothing; "
             f"the first is {first['prompt_id']!r} with {title(summary, first['method'])}: {first['reason']}."
         )
-    repeats = summary["settings"]["repeats"]
+    repeats = summary["settings"]["repeats"] * summary["settings"]["sessions"]
     if repeats < 3:
         yield f"{counted(repeats, 'repeat')} may not show how the machine scatters; take at least 3."
 
 
-def _about_methods(summary: dict[str, Any], samples: dict[str, Samples]) -> Iterator[str]:
+def _about_repeatability(summary: dict[str, Any], run: RunData) -> Iterator[str]:
+    """Whether the timed answers are those that were checked, and whether plain decoding is as fast as itself."""
+    other = int((~run.frame.same).sum())
+    if other:
+        found = counted(other, "timed answer")
+        yield f"{found} of {summary['samples']} differ from those of the check pass, so the models don't repeat."
+    floor = summary["overall"].get(FLOOR)
+    if BASELINE not in summary["overall"] or len(summary["overall"]) == 1:
+        return
+    if floor is None:
+        yield f"No noise floor was measured; with {FLOOR} among the methods, plain decoding is compared with itself."
+    elif floor["verdict"] in ("faster", "slower"):
+        value, low, high = (floor[key] for key in ("speedup", "speedup_low", "speedup_high"))
+        yield (
+            f"Plain decoding against itself gives {value:.3f} [{low:.3f}–{high:.3f}], and not 1; "
+            "differences of that size mean nothing here."
+        )
+
+
+def _about_methods(summary: dict[str, Any]) -> Iterator[str]:
     for name, figures in summary["overall"].items():
         if name == BASELINE or not figures["samples"]:
             continue
@@ -54,14 +71,14 @@ def _about_methods(summary: dict[str, Any], samples: dict[str, Samples]) -> Iter
     for group in _by_method(summary):
         if not lossless(summary, group[0]):
             yield f"{_said(summary, group)} is lossy: {_quality_beside(summary, group)}."
-        yield from _about_speedups(summary, group, samples)
+        yield from _about_speedups(summary, group)
 
 
 def _by_method(summary: dict[str, Any]) -> list[list[str]]:
     """The measured cells of each method but plain decoding, by label."""
     groups: dict[str, list[str]] = {}
     for name, figures in summary["overall"].items():
-        if name != BASELINE and figures["samples"]:
+        if name not in (BASELINE, FLOOR) and figures["samples"]:
             groups.setdefault(method(summary, name), []).append(name)
     return list(groups.values())
 
@@ -82,11 +99,11 @@ def _quality_beside(summary: dict[str, Any], labels: list[str]) -> str:
     return own if other is None else f"{own} where those of AS score {other:.3f}"
 
 
-def _about_speedups(summary: dict[str, Any], labels: list[str], samples: dict[str, Samples]) -> Iterator[str]:
+def _about_speedups(summary: dict[str, Any], labels: list[str]) -> Iterator[str]:
     spans = {
         label: (figures["speedup_low"], figures["speedup_high"])
         for label in labels
-        if (figures := summary["overall"][label])["speedup"] is not None
+        if (figures := summary["overall"][label])["speedup_low"] is not None
     }
     noise = [label for label, (low, high) in spans.items() if low <= 1 <= high]
     if noise:
@@ -95,11 +112,17 @@ def _about_speedups(summary: dict[str, Any], labels: list[str], samples: dict[st
         yield f"{_listed(summary, noise)}: the difference from AS is noise, {held}."
     wide = [label for label, (low, high) in spans.items() if log(high / low) / 2 > log1p(WIDE)]
     if wide:
-        needs = [_repeats_for(samples, label) for label in wide]
-        known = [count for count in needs if count]
-        cure = f"about {counted(max(known), 'repeat')} would do" if len(known) == len(needs) else MORE_PROMPTS
         what = "the interval of its speed-up is" if len(wide) == 1 else "the intervals of their speed-ups are"
-        yield f"{_listed(summary, wide)}: {what} wider than ±{WIDE:.0%}; {cure}."
+        yield f"{_listed(summary, wide)}: {what} wider than ±{WIDE:.0%}; {_cure(summary, wide)}."
+
+
+def _cure(summary: dict[str, Any], labels: list[str]) -> str:
+    """How many repeats more would make speed-ups sure to 1 %."""
+    needs = [summary["overall"][label]["repeats_for_1_percent"] for label in labels]
+    if None in needs:
+        return "more prompts would narrow it, more repeats would not"
+    more = max(needs) - summary["settings"]["repeats"] * summary["settings"]["sessions"]
+    return f"{counted(max(more, 1), 'more repeat')} would give ±1 %"
 
 
 def _listed(summary: dict[str, Any], labels: list[str]) -> str:
@@ -107,12 +130,6 @@ def _listed(summary: dict[str, Any], labels: list[str]) -> str:
     if len(labels) <= 3:
         return ", ".join(title(summary, label) for label in labels)
     return f"{len(labels)} cells of {_said(summary, labels)}"
-
-
-def _repeats_for(samples: dict[str, Samples], label: str) -> int | None:
-    found = pairs(samples[BASELINE], samples[label])
-    cells = make_cells((p.other.prompt_id, p.other.repeat, (p.decode_log_ratio, 1)) for p in found)
-    return repeats_needed(cells, WIDE)
 
 
 def _about_machine(summary: dict[str, Any]) -> Iterator[str]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BASELINE = "as"
 """The label of plain decoding, which no swept option splits."""
 
+FLOOR = "as*"
+"""The label of plain decoding once more: what is between the two is noise."""
+
 SYMBOLS: Mapping[str, str] = {
     "gamma": "γ",
     "fallback_threshold": "fb",
