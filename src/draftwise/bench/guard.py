@@ -6,32 +6,30 @@ answers of no tokens as fast ones. Such a number must not leave this program.
 
 from __future__ import annotations
 
-from draftwise.bench.records import Record
+from draftwise.bench.records import Sample
 from draftwise.errors import DraftwiseError
 
 TOLERANCE = 0.10
 """A measured rate may be above the limit by this share, since the measured bandwidth has noise of its own."""
 
 
-def sample_fault(record: Record, max_new_tokens: int) -> str | None:
+def sample_fault(sample: Sample, max_new_tokens: int) -> str | None:
     """Why a sample must not enter any rate, or None."""
-    count = len(record.new_tokens)
-    if not count or not record.rounds:
+    count = len(sample.new_tokens)
+    if not count:
         return "no new tokens"
     if count > max_new_tokens:
         return f"{count} new tokens, and the limit is {max_new_tokens}"
-    if sum(item.emitted for item in record.rounds) != count:
-        return "the rounds emitted another number of tokens than the answer has"
-    if not all(0 <= item.accepted <= item.drafted for item in record.rounds):
-        return "a round accepted more tokens than it drafted"
-    if not all(1 <= item.emitted <= item.accepted + 1 for item in record.rounds):
-        return "a round emitted none, or more than it accepted and one"
-    if record.prefill_ns < 0 or record.decode_ns <= 0:
+    if not 1 <= sample.passes <= count:
+        return f"{sample.passes} target passes for {count} new tokens"
+    if sample.prefill_ns < 0 or sample.decode_ns <= 0:
         return "a time that is not above zero"
-    if record.total_ns < record.prefill_ns + record.decode_ns:
+    if sample.total_ns < sample.prefill_ns + sample.decode_ns:
         return "the total time is shorter than its parts"
-    if not record.prefill_ns <= record.ttft_ns <= record.total_ns:
+    if not sample.prefill_ns <= sample.ttft_ns <= sample.total_ns:
         return "the time to the first token does not lie between the prefill and the total"
+    if sample.compilations:
+        return "a program was compiled within the sample"
     return None
 
 
