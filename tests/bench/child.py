@@ -6,12 +6,11 @@ import sys
 
 from fakes import FakeEngine, add_suite, models
 
-from draftwise.bench import BenchSettings, environment
+from draftwise.bench import BenchSettings
 from draftwise.bench.runner import run_bench
 from draftwise.options import DecodingOptions
 from draftwise.tasks import load_suite
 
 add_suite()
-environment._cpu_model = lambda: "a CPU"
 settings = BenchSettings(suite="small", repeats=1000, decoding=DecodingOptions(max_new_tokens=12))
 run_bench(models(FakeEngine(nap=0.002)), settings, load_suite("small"), sys.argv[1])

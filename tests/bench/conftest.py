@@ -5,14 +5,13 @@ from collections.abc import Iterator
 import pytest
 from fakes import METHODS, FakeEngine, add_suite
 
-from draftwise.bench import BenchSettings, environment
+from draftwise.bench import BenchSettings
 from draftwise.options import DecodingOptions
 from draftwise.tasks import SUITES
 
 
 @pytest.fixture(autouse=True)
-def small_suite(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(environment, "_cpu_model", lambda: "a CPU")
+def small_suite() -> Iterator[None]:
     add_suite()
     yield
     del SUITES["small"]

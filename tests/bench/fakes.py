@@ -57,8 +57,10 @@ class FakeEngine:
     nap: float = 0.0
     now: int = 1_000
     calls: list[Call] = field(default_factory=list)
-    target: Any = field(default_factory=lambda: SimpleNamespace(device="cpu", bytes_per_pass=None))
-    draft: Any = field(default_factory=lambda: SimpleNamespace(max_positions=CONTEXT, start_token_id=None))
+    target: Any = field(default_factory=lambda: SimpleNamespace(device="cpu", bytes_per_pass=None, eos_token_ids=(2,)))
+    draft: Any = field(
+        default_factory=lambda: SimpleNamespace(max_positions=CONTEXT, start_token_id=None, bytes_per_pass=None)
+    )
     chat_template: Any = None
     context: int = CONTEXT
 

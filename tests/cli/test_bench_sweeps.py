@@ -20,7 +20,6 @@ TINY = ("--subtasks", "qa", "--limit", 1, "--repeats", 1, "--max-new-tokens", 4,
 def unmeasured_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No second is spent on the speed of a machine that these tests ask nothing of."""
     monkeypatch.setattr(environment, "read_bandwidth", lambda size, device: None)
-    monkeypatch.setattr(environment, "_cpu_model", lambda: "a CPU")
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from draftwise.bench.bandwidth import read_bandwidth
 from draftwise.bench.cells import describe_cells, make_cells
+from draftwise.bench.fingerprint import machine_facts, machine_state
 from draftwise.bench.inputs import Inputs
 from draftwise.bench.models import Models
 from draftwise.bench.settings import BenchSettings
@@ -24,37 +19,51 @@ from draftwise.tasks import Prompt, Suite, suite_sha256
 if TYPE_CHECKING:
     from draftwise.engine import Engine
 
-PACKAGES = ("torch", "tokenizers", "safetensors", "numpy")
-EXTRAS = ("transformers", "datasets", "huggingface_hub", "jinja2")
-GPU_FACTS = ("name", "driver_version", "clocks.sm", "clocks.mem", "power.limit", "temperature.gpu")
-
 
 def describe_environment(models: Models, settings: BenchSettings, suite: Suite) -> dict[str, Any]:
     """The facts of a run that are known before its prompts are encoded, as JSON values.
 
-    ``bytes_per_pass`` is what the target reads of its weights for one pass, and ``bandwidth`` the bytes a second that
-    this machine reads from a buffer of that size, None where a pass reads nothing. ``methods`` says what each cell is,
-    by label.
+    ``bytes_per_pass`` is what the target reads of its weights for one pass, ``draft_bytes_per_pass`` the same for each
+    draft by name, and ``bandwidth`` the bytes a second that this machine reads from a buffer of the target's size, None
+    where a pass reads nothing. ``stop_token_ids`` are the ids that end a text with these settings. ``methods`` says
+    what each cell is, by label.
     """
-    import torch
-
     own = dict(models.facts)
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.argv),
-        "revision": code_revision(Path(__file__).parents[3]),
-        "versions": _versions(),
-        "platform": platform.platform(),
-        "cpu": _cpu_model(),
-        "cores": _cores(),
-        "threads": torch.get_num_threads(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        **machine_facts(str(models.first.target.device)),
         **own,
         "sha256": {**own.get("sha256", {}), "suite": suite_sha256(suite.prompts)},
         "skipped_lines": list(suite.skipped),
         "methods": describe_cells(make_cells(settings)),
-        **_state(models.first),
+        "draft_bytes_per_pass": _draft_bytes(models),
+        "stop_token_ids": stop_token_ids(models.first, settings),
+        **describe_end(models.first),
     }
+
+
+def describe_end(engine: Engine) -> dict[str, Any]:
+    """The facts that may change during a run: load, GPU clocks and temperature, the speed of memory."""
+    size = engine.target.bytes_per_pass
+    device = str(engine.target.device)
+    return {
+        **machine_state(device),
+        "bytes_per_pass": size,
+        "bandwidth": read_bandwidth(size, device) if size else None,
+    }
+
+
+def stop_token_ids(engine: Engine, settings: BenchSettings) -> list[int]:
+    """The ids that end a text: the settings' own, and the target's end of text unless that is ignored."""
+    decoding = settings.decoding
+    ends = () if decoding.ignore_eos else engine.target.eos_token_ids
+    return list(dict.fromkeys((*decoding.stop_token_ids, *ends)))
+
+
+def _draft_bytes(models: Models) -> dict[str, int]:
+    engines = models.engines.items()
+    return {name: engine.draft.bytes_per_pass for name, engine in engines if name is not None and engine.draft}
 
 
 def describe_prompts(
@@ -86,74 +95,3 @@ def _outgrown(models: Models, settings: BenchSettings, inputs: Inputs) -> dict[s
         if long:
             found[name] = {"prompts": len(long), "context": draft.max_positions}
     return found
-
-
-def describe_end(engine: Engine) -> dict[str, Any]:
-    """The facts that may have changed during a run: load, GPU clocks and temperature, the speed of memory."""
-    return _state(engine)
-
-
-def _state(engine: Engine) -> dict[str, Any]:
-    size = engine.target.bytes_per_pass
-    device = str(engine.target.device)
-    return {
-        "load_average": list(os.getloadavg()),
-        "gpu": _gpu(device),
-        "bytes_per_pass": size,
-        "bandwidth": read_bandwidth(size, device) if size else None,
-    }
-
-
-def code_revision(root: Path) -> dict[str, Any] | None:
-    """The commit that the code stands at and whether files differ from it; None outside a git checkout."""
-    if not (root / ".git").exists() or shutil.which("git") is None:
-        return None
-    commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
-    changes = _output("git", "-C", str(root), "status", "--porcelain")
-    return {"commit": commit, "dirty": bool(changes)} if commit else None
-
-
-def _versions() -> dict[str, str]:
-    from draftwise import __version__
-
-    return {
-        "draftwise": __version__,
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in PACKAGES},
-        **{name: metadata.version(name) for name in EXTRAS if name in sys.modules},
-    }
-
-
-def _cpu_model() -> str:
-    import cpuinfo
-
-    return str(cpuinfo.get_cpu_info().get("brand_raw") or platform.processor() or platform.machine())
-
-
-def _cores() -> int:
-    """The CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _gpu(device: str) -> dict[str, str] | None:
-    """What nvidia-smi says of the device, or at least its name; None on the CPU."""
-    if not device.startswith("cuda"):
-        return None
-    import torch
-
-    index = torch.device(device).index or 0
-    card = str(torch.cuda.get_device_properties(index).uuid)
-    line = _output("nvidia-smi", f"--id=GPU-{card}", f"--query-gpu={','.join(GPU_FACTS)}", "--format=csv,noheader")
-    values = line.split(", ")
-    if len(values) != len(GPU_FACTS):
-        return {"name": torch.cuda.get_device_name(index)}
-    return dict(zip(GPU_FACTS, values, strict=True))
-
-
-def _output(*command: str) -> str:
-    """What a program prints, or nothing where it is missing or fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

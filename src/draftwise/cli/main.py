@@ -21,6 +21,7 @@ COMMANDS = {
     "bench": "draftwise.cli.bench",
     "generate": "draftwise.cli.generate",
     "tasks": "draftwise.cli.tasks",
+    "env": "draftwise.cli.env",
     "completion": "draftwise.cli.completion",
 }
 """The subcommands in the order of the help; each module holds its click command as ``command``."""
