@@ -1,13 +1,13 @@
 """The cost model: what the acceptance that was measured is worth at the price of passes that was measured.
 
-All costs are in passes of the target over one token, T(1). v(k) = T(k) / T(1) for a target pass over k tokens, c for
-a draft pass over one token. A round with a draft of k tokens costs v(k + 1) and its draft passes; the first of them feeds
+All costs are in passes of the target over one token, T(1). v(k) = T(k) / T(1) for a target pass over k tokens, c for a
+draft pass over one token. A round with a draft of k tokens costs v(k + 1) and its draft passes; the first of them feeds
 two tokens, but for a text's first round (``drafters/small_model.py``), each other one feeds one. A method is then
-expected to be acceptance length / mean round cost times as fast as plain decoding, and breaks even at as many tokens a pass
-as a round costs.
+expected to be acceptance length / mean round cost times as fast as plain decoding, and breaks even at as many tokens a
+pass as a round costs. What the engine and the judge take is in neither, so this is what acceptance and passes allow.
 
-Leviathan et al. 2023 (arXiv:2211.17192), theorem 3.8, says the same of drafts of γ tokens that are accepted with an equal
-and independent chance α each, where v = 1 and each draft pass costs c.
+Leviathan et al. 2023 (arXiv:2211.17192), theorem 3.8, says the same of drafts of γ tokens that are accepted with an
+equal and independent chance α each, where v = 1 and each draft pass costs c.
 """
 
 from __future__ import annotations
@@ -89,12 +89,12 @@ def cost_figures(table: CheckTable, part: str | None, label: str, costs: Mapping
         - ``break_even``, the tokens a pass at which nothing is gained or lost;
         - ``expected_speedup``; ``formula_speedup`` for drafts of a fixed length; ``gap``, filled in beside a measured
           speed-up (``explain.speed_gap``);
-        - ``target_ns``, T(1); ``extrapolated_from``, the widest measured pass where wider ones were run, or None.
+        - ``target_ns``, T(1); ``extrapolated_from``, the widest measured pass where wider ones were needed, or None.
     """
     name, tally = table.methods.get(label, {}).get("draft"), table.tally(part, label)
     target = Curve.of((costs or {}).get("target"))
     draft = Curve.of(((costs or {}).get("drafts") or {}).get(name)) if name is not None else None
-    if target is None or draft is None or not tally.rounds:
+    if target is None or draft is None or draft.widest < 2 or not tally.rounds:
         return {"cost": None}
     return {"cost": _cost(tally, target, draft, table.options(label))}
 

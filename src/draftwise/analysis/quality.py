@@ -1,11 +1,11 @@
 """What the answers are worth, and whether they are plain decoding's own.
 
-- **agreement**: the share of tasks (each turn for itself) whose ids equal plain decoding's; at temperature > 0 equal ids
-  aren't to be expected, so it is None.
+- **agreement**: the share of tasks (each turn for itself) whose ids equal plain decoding's; at temperature > 0 equal
+  ids aren't to be expected, so it is None.
 - **divergence**: the first differing position, counted from 0, over the tasks that differ.
 - **quality**: the mean over prompts of a prompt's mean score over its turns, of those that have a reference.
-- **quality change**: the same of the difference from plain decoding's score at the same turn, so paired by prompt. It is
-  given for lossless methods too, and is None for plain decoding itself.
+- **quality change**: the same of the difference from plain decoding's score at the same turn, so paired by prompt. It
+  is given for lossless methods too, and is None for plain decoding itself.
 """
 
 from __future__ import annotations
