@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from draftwise.bench.settings import BenchSettings, to_value
 from draftwise.options import DecodingOptions
 
-HARDWARE = ("cpu", "cores", "threads")
+HARDWARE = ("cpu", "cpu_capability", "cores", "threads")
 GPU_FACTS = ("name", "power.limit")
 MODEL_FACTS = ("implementation", "dtype", "device")
 
