@@ -57,9 +57,14 @@ def _clean_end(decode: Decode, block: Sequence[int], first: int) -> int:
 def _added(decode: Decode, ids: Sequence[int], first: int) -> Iterator[str]:
     """What each id from the ``first`` on adds to the text of all, by the text of each prefix."""
     whole = decode(ids)
-    shown = len(commonprefix((decode(ids[:first]), whole)))
+    shown = _settled(decode(ids[:first]), whole)
     for last in range(first + 1, len(ids)):
-        settled = max(shown, len(commonprefix((decode(ids[:last]), whole))))
+        settled = max(shown, _settled(decode(ids[:last]), whole))
         yield whole[shown:settled]
         shown = settled
     yield whole[shown:]
+
+
+def _settled(text: str, whole: str) -> int:
+    """How many characters of a prefix's text still stand in the whole."""
+    return len(text) if whole.startswith(text) else len(commonprefix((text, whole)))
