@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,8 +17,11 @@ from draftwise.errors import DraftwiseError
 ESCAPE = "backslashreplace"
 """A path may hold bytes that are no UTF-8; written like this they are escapes that JSON knows."""
 
+PART = ".part-"
+"""Behind the name of a small file that is being written, before the number of the process that writes it."""
+
 LOCK_SECONDS = 10.0
-"""How long to wait for a process that still writes to the same log: one that is just being ended lets go of it."""
+"""How long to wait for a process that still writes to the same place: one that is just being ended lets go of it."""
 
 
 class Log:
@@ -60,8 +64,49 @@ class Log:
                 data = data[os.write(self._file, data) :]
             os.fsync(self._file)
         except OSError as error:
-            os.ftruncate(self._file, before)
+            with suppress(OSError):  # a disk that can't even shrink a file: whoever opens the log next repairs it
+                os.ftruncate(self._file, before)
             raise unwritable(self.path, error) from None
+
+
+class DirectoryLock:
+    """Keeps other processes out of a directory; the system lets them in again when this one ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is locked before ``take``."""
+        self.path = path
+        self._file: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether this process has the directory for itself."""
+        return self._file is not None
+
+    def take(self) -> None:
+        """Lock the directory, and remove what a killed process left of small files.
+
+        Raises:
+            DraftwiseError: another process has it, and went on having it for ``LOCK_SECONDS``.
+        """
+        try:
+            file = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+        _lock(file, self.path)
+        self._file = file
+        for left in self.path.glob(f".*{PART}*"):
+            with suppress(OSError):
+                left.unlink()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def _lock(file: int, path: Path) -> None:
@@ -78,7 +123,7 @@ def _lock(file: int, path: Path) -> None:
                 return  # a file system without locks
             if time.monotonic() > end:
                 os.close(file)
-                raise DraftwiseError(f"{path} is being written by another process; wait for it, or end it") from None
+                raise DraftwiseError(f"another process writes to {path}; wait for it, or end it") from None
             time.sleep(0.05)
 
 
@@ -109,7 +154,7 @@ def write_whole(path: Path, text: str | bytes) -> None:
         DraftwiseError: it can't be written; an old file stands as it was.
     """
     data = text.encode("utf-8", ESCAPE) if isinstance(text, str) else text
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}{PART}{os.getpid()}")
     try:
         try:
             with open(temporary, "wb") as file:
@@ -129,7 +174,9 @@ def unwritable(path: Path, error: OSError) -> DraftwiseError:
         return DraftwiseError(
             f"{path} cannot grow: {error.strerror}; what is saved stands; make room and run the same command again"
         )
-    return DraftwiseError(f"{path} cannot be written: {error.strerror}; give another output directory")
+    return DraftwiseError(
+        f"{path} cannot be written: {error.strerror}; make it writable, or give another output directory"
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -55,17 +55,27 @@ class Bench:
     def look(self) -> None:
         """Take the checks that are missing and the cost of passes, or what comes before a stop was requested."""
         with self.store.checks() as log:
-            done = self.store.checked(len(self.cells))
-            missing = [task for task in self.store.inputs if task not in done]
-            self._tick("checking", len(done) * len(self.cells))
-            for task in missing:
+            done = self.store.checked(self.cells)
+            for task in (task for task in self.store.inputs if task not in done):
                 self._warm_up()
-                if self._stop.requested:
+                checks = self._checks(task)
+                if len(checks) < len(self.cells):
                     return
-                add_group(log, [self._check(cell, task) for cell in self.cells.values()])
-                self._tick("checking", len(self.cells))
-        if not (self.store.directory / COSTS).exists() and not self._stop.requested:
-            self.store.write_costs(self._costs())
+                add_group(log, checks)
+        if not (self.store.directory / COSTS).exists():
+            self._warm_up()
+            if not self._stop.requested:
+                self.store.write_costs(self._costs())
+
+    def _checks(self, task: Task) -> list[Check]:
+        """Look at every cell's answer to a task; fewer where a stop was requested."""
+        checks: list[Check] = []
+        for cell in self.cells.values():
+            if self._stop.requested:
+                break
+            checks.append(self._check(cell, task))
+            self._tick("checking")
+        return checks
 
     def time(self, session: int) -> None:
         """Take the samples of a session that are missing, or those before a stop was requested."""
@@ -78,7 +88,7 @@ class Bench:
             seed=settings.decoding.seed,
         )
         with self.store.samples() as log:
-            done = self.store.sampled(len(self.cells))
+            done = self.store.sampled(self.cells)
             missing = [group for group in plan if group.session == session and group.key not in done]
             if not missing or self._stop.requested:
                 return
@@ -89,8 +99,9 @@ class Bench:
                     if self._stop.requested:
                         break
                     gc.collect()
-                    add_group(log, self._group(group))
-                    self._tick(_where(group, settings), len(self.cells))
+                    samples = self._group(group)
+                    add_group(log, samples)
+                    self._tick(_where(group, settings), len(samples))
         self._note(session, "end")
 
     def _note(self, session: int, when: str) -> None:

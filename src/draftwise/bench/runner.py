@@ -7,6 +7,7 @@ cost of passes and the sessions: the first in this process, every later one in a
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,26 @@ from typing import Any
 
 from draftwise.bench.cells import make_cells
 from draftwise.bench.environment import describe_environment, describe_prompts
+from draftwise.bench.files import DirectoryLock
 from draftwise.bench.inputs import answers_needed, make_inputs, warm_up_calls
 from draftwise.bench.interrupt import StopRequest
 from draftwise.bench.measure import Bench, planned_samples
 from draftwise.bench.models import Models
-from draftwise.bench.sameness import fact_differences, setting_differences
+from draftwise.bench.records import CHECKS, RECORDS
+from draftwise.bench.sameness import fact_differences, setting_differences, software_differences
 from draftwise.bench.sessions import take_session
 from draftwise.bench.settings import BenchSettings
-from draftwise.bench.store import RunStore, check_directory, count_samples, holds_run, last_session, read_run, write_end
+from draftwise.bench.store import (
+    COSTS,
+    RunStore,
+    check_directory,
+    count_lines,
+    holds_run,
+    last_session,
+    make_directory,
+    read_run,
+    write_end,
+)
 from draftwise.bench.threads import compute_threads
 from draftwise.bench.ticker import Progress, Ticker
 from draftwise.bench.told import prompt_notes
@@ -53,7 +66,7 @@ def run_bench(
     suite: Suite,
     directory: str | Path,
     *,
-    release: Callable[[], None] = gc.collect,
+    release: Callable[[], object] = gc.collect,
     facts: Mapping[str, Any] | None = None,
     tell: Tell = lambda line: None,
     progress: Progress | None = None,
@@ -78,22 +91,33 @@ def run_bench(
 
     Raises:
         StoppedEarlyError: a stop was requested before there was anything to keep.
-        DraftwiseError: the directory can't be used, holds a run of other settings, models, data or hardware, or no
-            prompt can be decoded (nothing is written then); or the disk is full.
+        DraftwiseError: the directory can't be used, another process measures there, it holds a run of other settings,
+            models, data or hardware, or no prompt can be decoded (nothing is written then); or the disk is full.
     """
     path = check_directory(Path(directory))
-    resumable = check_resumable(path, settings, suite)
-    with StopRequest() as stop:
-        ticker = Ticker(progress)
-        if not (resumable and _missing(path) == 0):
-            with compute_threads(settings) as cores:
-                more = dict(facts or {}) | {"pinned": cores or False}
-                _first_session(load(), settings, suite, path, more, stop, ticker, tell, clock)
-            release()
-            for session in range(1, settings.sessions):
-                if not stop.requested:
-                    take_session(path, session, stop, ticker)
-        return _end(path, stop)
+    with DirectoryLock(path) as lock:
+        if path.exists():
+            lock.take()
+        resumable = check_resumable(path, settings, suite)
+        with StopRequest() as stop:
+            ticker = Ticker(progress)
+            if not (resumable and _missing(path) == 0):
+                with compute_threads(settings) as cores:
+                    job = _Job(settings, suite, path, lock, stop, ticker, tell)
+                    job.begin(load(), dict(facts or {}) | {"pinned": cores or False}, clock)
+                _let_go(release)
+                for session in range(1, settings.sessions):
+                    if not stop.requested:
+                        take_session(path, session, stop, ticker)
+            return _end(path, stop)
+
+
+def _let_go(release: Callable[[], object]) -> None:
+    """Give the memory of the models back, also that which torch keeps of a GPU's."""
+    release()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def check_resumable(path: Path, settings: BenchSettings, suite: Suite) -> bool:
@@ -106,7 +130,7 @@ def check_resumable(path: Path, settings: BenchSettings, suite: Suite) -> bool:
         return False
     header = read_run(path)
     found = setting_differences(header["settings"], settings.to_record())
-    if header["environment"]["sha256"]["suite"] != suite_sha256(suite.prompts):
+    if header["environment"].get("sha256", {}).get("suite") != suite_sha256(suite.prompts):
         found.append("the prompts of the suite have changed")
     _refuse(path, found)
     return True
@@ -120,81 +144,96 @@ def _refuse(path: Path, differences: list[str]) -> None:
         )
 
 
-def _first_session(
-    models: Models,
-    settings: BenchSettings,
-    suite: Suite,
-    path: Path,
-    facts: Mapping[str, Any],
-    stop: StopRequest,
-    ticker: Ticker,
-    tell: Tell,
-    clock: Callable[[], int],
-) -> None:
-    """Open the run or make it, look closely at every answer, and take the first session."""
-    environment = describe_environment(models, settings, suite) | dict(facts)
-    if holds_run(path):
-        store = RunStore.open(path)
-        differences = fact_differences(store.header["environment"], environment)
-        _refuse(path, [line for lines in differences.values() for line in lines])
-        tell(f"going on with {path}: {store.header['planned'] - _missing(path)} of {store.header['planned']} samples")
-    else:
-        store = _create(models, settings, suite, path, environment, stop, ticker)
-    written = store.header["environment"]
-    for line in (environment["memory"], *prompt_notes(written)):
-        tell(line)
-    ticker.total = ticker.done + _units(store, settings)
-    bench = Bench(models, settings, store, stop, ticker, clock)
-    bench.look()
-    bench.time(0)
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What the first process of a run has to do."""
 
+    settings: BenchSettings
+    suite: Suite
+    path: Path
+    lock: DirectoryLock
+    stop: StopRequest
+    ticker: Ticker
+    tell: Tell
 
-def _units(store: RunStore, settings: BenchSettings) -> int:
-    """Warm-ups of every session, checks and samples: what is still to be done at most."""
-    cells = make_cells(settings)
-    warm_ups = len(warm_up_calls(cells, settings, store.inputs)) * settings.sessions
-    return warm_ups + len(store.inputs) * len(cells) + _missing(store.directory)
+    def begin(self, models: Models, facts: Mapping[str, Any], clock: Callable[[], int]) -> None:
+        """Open the run or make it, look closely at every answer, and take the first session."""
+        environment = describe_environment(models, self.settings, self.suite) | dict(facts)
+        there = holds_run(self.path)
+        store = self._open(environment) if there else self._create(models, environment)
+        for line in (environment["memory"], *prompt_notes(store.header["environment"])):
+            self.tell(line)
+        self.ticker.total = self.ticker.done + self._units(store)
+        bench = Bench(models, self.settings, store, self.stop, self.ticker, clock)
+        bench.look()
+        bench.time(0)
 
+    def _open(self, environment: dict[str, Any]) -> RunStore:
+        """The run that is there, if this is the machine and these are the models that it began with.
 
-def _create(
-    models: Models,
-    settings: BenchSettings,
-    suite: Suite,
-    path: Path,
-    environment: dict[str, Any],
-    stop: StopRequest,
-    ticker: Ticker,
-) -> RunStore:
-    """Encode the prompts and write what is known before the first sample.
+        Raises:
+            DraftwiseError: they are not.
+        """
+        store = RunStore.open(self.path)
+        began, planned = store.header["environment"], store.header["planned"]
+        _refuse(self.path, [line for lines in fact_differences(began, environment).values() for line in lines])
+        self.tell(f"going on with {self.path}: {planned - _missing(self.path)} of {planned} samples are there")
+        for line in software_differences(began, environment):
+            self.tell(f"since this run began, {line}")
+        return store
 
-    Raises:
-        DraftwiseError: no prompt can be decoded, or a stop was requested.
-    """
+    def _create(self, models: Models, environment: dict[str, Any]) -> RunStore:
+        """Encode the prompts and write what is known before the first sample.
 
-    def tick(label: str) -> None:
-        ticker(label)
-        stop.check()
+        Raises:
+            DraftwiseError: no prompt can be decoded, a stop was requested, or another process made a run there.
+        """
+        settings, asked = self.settings, self.suite.prompts
+        self.ticker.total = answers_needed(asked) + planned_samples(asked, settings)
+        inputs = make_inputs(models.first, settings, asked, self._tick_or_stop)
+        prompts = tuple(prompt for prompt in asked if (prompt.id, 0) in inputs.ids)
+        self.stop.check()
+        environment |= describe_prompts(models, settings, prompts, inputs)
+        environment |= {"warm_ups": len(warm_up_calls(make_cells(settings), settings, inputs.ids))}
+        header = {
+            "settings": settings.to_record(),
+            "environment": environment,
+            "planned": planned_samples(prompts, settings),
+        }
+        self._take_place()
+        return RunStore.create(self.path, header, prompts, inputs.ids)
 
-    ticker.total = answers_needed(suite.prompts) + planned_samples(suite.prompts, settings)
-    inputs = make_inputs(models.first, settings, suite.prompts, tick)
-    prompts = tuple(prompt for prompt in suite.prompts if (prompt.id, 0) in inputs.ids)
-    stop.check()
-    environment |= describe_prompts(models, settings, prompts, inputs)
-    environment |= {"warm_ups": len(warm_up_calls(make_cells(settings), settings, inputs.ids))}
-    header = {
-        "settings": settings.to_record(),
-        "environment": environment,
-        "planned": planned_samples(prompts, settings),
-    }
-    return RunStore.create(path, header, prompts, inputs.ids)
+    def _tick_or_stop(self, label: str) -> None:
+        self.ticker(label)
+        self.stop.check()
+
+    def _take_place(self) -> None:
+        """Make the directory, unless another process was quicker."""
+        if self.lock.held:
+            return
+        make_directory(self.path)
+        self.lock.take()
+        if holds_run(self.path):
+            raise DraftwiseError(
+                f"another process has begun a run in {self.path}; run the same command again to go on with it"
+            )
+
+    def _units(self, store: RunStore) -> int:
+        """The warm-ups of every process, checks and samples that are still to be done."""
+        settings, cells = self.settings, make_cells(self.settings)
+        checks = len(store.inputs) * len(cells) - count_lines(self.path / CHECKS)
+        missing, each = _missing(self.path), planned_samples(store.prompts, settings) // settings.sessions
+        later = min(settings.sessions - 1, -(-missing // each))
+        first = checks > 0 or not (self.path / COSTS).exists() or missing > later * each
+        return (first + later) * len(warm_up_calls(cells, settings, store.inputs)) + max(checks, 0) + missing
 
 
 def _missing(path: Path) -> int:
-    return int(read_run(path)["planned"]) - count_samples(path)
+    return int(read_run(path)["planned"]) - count_lines(path / RECORDS)
 
 
 def _end(path: Path, stop: StopRequest) -> RunResult:
-    planned, samples = int(read_run(path)["planned"]), count_samples(path)
+    planned, samples = int(read_run(path)["planned"]), count_lines(path / RECORDS)
     end = {"complete": samples == planned, "samples": samples, "planned": planned, "stopped_by": stop.signal}
     write_end(path, end | {"environment": last_session(path)})
     return RunResult(path, samples, planned, stop.signal)

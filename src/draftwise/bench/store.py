@@ -7,6 +7,8 @@ measured again, since its samples would not have been taken back to back.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from draftwise.bench.files import Log, cut_after, read_json, to_json, unwritable
 from draftwise.bench.plan import GroupKey, Task
 from draftwise.bench.records import CHECKS, RECORDS, SCHEMA, Check, Sample, check_schema, to_line
 from draftwise.errors import DraftwiseError
-from draftwise.tasks import Prompt, parse_prompts, prompts_to_lines
+from draftwise.tasks import Prompt, parse_prompts, prompts_to_lines, suite_sha256
 
 RUN, PROMPTS, INPUTS, COSTS, END = "run.json", "prompts.jsonl", "inputs.jsonl", "costs.json", "end.json"
 SESSIONS, EXPERIMENT, SUMMARY, PAGE = "sessions.jsonl", "experiment.json", "summary.json", "report.html"
@@ -39,6 +41,7 @@ class _Place(msgspec.Struct):
 
     prompt_id: str
     turn: int
+    method: str
     session: int = 0
     repeat: int = 0
 
@@ -53,7 +56,7 @@ class RunStore:
 
     Attributes:
         directory: where it lies.
-        header: what ``run.json`` holds: settings, environment and the number of samples planned.
+        header: what ``run.json`` holds: settings, environment, the number of samples planned, and a hash of the inputs.
         prompts: those that are measured.
         inputs: the ids of each of their turns.
     """
@@ -70,13 +73,12 @@ class RunStore:
         """Make the directory and write everything that is known before the first sample.
 
         Raises:
-            DraftwiseError: as ``check_directory``, or the disk takes no more.
+            DraftwiseError: the disk takes no more.
         """
-        whole = {"schema": SCHEMA} | dict(header)
-        make_directory(directory)
+        ids = b"".join(msgspec.json.encode(_Input(*task, ids)) + b"\n" for task, ids in inputs.items())
+        whole = {"schema": SCHEMA} | dict(header) | {"inputs_sha256": hashlib.sha256(ids).hexdigest()}
         write_whole(directory / PROMPTS, "".join(f"{line}\n" for line in prompts_to_lines(prompts)))
-        lines = (msgspec.json.encode(_Input(*task, ids)) + b"\n" for task, ids in inputs.items())
-        write_whole(directory / INPUTS, b"".join(lines))
+        write_whole(directory / INPUTS, ids)
         write_whole(directory / RUN, to_json(whole))
         return cls(directory, whole, tuple(prompts), inputs)
 
@@ -85,9 +87,12 @@ class RunStore:
         """Open a run that is there.
 
         Raises:
-            DraftwiseError: there is none, or none that this version can read.
+            DraftwiseError: there is none, or none that this version can read, or its prompts or their ids were changed.
         """
-        return cls(directory, read_run(directory), tuple(read_prompts(directory)), _read_inputs(directory / INPUTS))
+        header, prompts = read_run(directory), tuple(read_prompts(directory))
+        if suite_sha256(prompts) != header["environment"].get("prompts_sha256"):
+            raise _changed(directory / PROMPTS)
+        return cls(directory, header, prompts, _read_inputs(directory / INPUTS, header.get("inputs_sha256")))
 
     def checks(self) -> Log:
         """The log of checks."""
@@ -97,19 +102,19 @@ class RunStore:
         """The log of timed samples."""
         return Log(self.directory / RECORDS)
 
-    def checked(self, cells: int) -> set[Task]:
-        """The tasks that every one of so many cells was checked on; repairs the log, which the caller holds open."""
-        return {task for _, _, task in _whole_groups(self.directory / CHECKS, cells)}
+    def checked(self, labels: Iterable[str]) -> set[Task]:
+        """The tasks that every one of the cells was checked on; repairs the log, which the caller holds open."""
+        return {task for _, _, task in _whole_groups(self.directory / CHECKS, set(labels))}
 
-    def sampled(self, cells: int) -> set[GroupKey]:
-        """The groups that are whole; repairs the log, which the caller holds open."""
-        return _whole_groups(self.directory / RECORDS, cells)
+    def sampled(self, labels: Iterable[str]) -> set[GroupKey]:
+        """The groups that every one of the cells has a sample in; repairs the log, which the caller holds open."""
+        return _whole_groups(self.directory / RECORDS, set(labels))
 
     def note_session(self, facts: Mapping[str, Any]) -> None:
         """Add a line about a process that begins to measure."""
         row = {"schema": SCHEMA, "time": datetime.now(UTC).isoformat(timespec="seconds"), "pid": os.getpid()}
         with Log(self.directory / SESSIONS) as log:
-            log.append([msgspec.json.encode(row | dict(facts)) + b"\n"])
+            log.append([json.dumps(row | dict(facts), allow_nan=False).encode() + b"\n"])
 
     def write_costs(self, costs: Mapping[str, Any]) -> None:
         """Write the cost of passes."""
@@ -126,43 +131,61 @@ def add_group(log: Log, records: Iterable[Check | Sample]) -> None:
     log.append(map(to_line, records))
 
 
-def _whole_groups(path: Path, cells: int) -> set[GroupKey]:
-    """The groups of a log that have all their cells; what is torn or short of cells at its end is cut off."""
-    if not path.exists():
-        return set()
-    groups: dict[GroupKey, int] = {}
+def _whole_groups(path: Path, labels: set[str]) -> set[GroupKey]:
+    """The groups of a log that have all their cells; what is torn or short of cells at its end is cut off.
+
+    Raises:
+        DraftwiseError: a line is no record, or a group before the last is short of cells or has one twice.
+    """
+    whole: set[GroupKey] = set()
+    current: GroupKey | None = None
+    found: set[str] = set()
     end = size = 0
     decoder = msgspec.json.Decoder(_Place)
     for number, line in enumerate(_lines(path), 1):
         try:
-            group = decoder.decode(line).group
-        except msgspec.MsgspecError as error:
+            place = decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise DraftwiseError(f"{path}, line {number} is not a record: {error}") from None
-        groups[group] = groups.get(group, 0) + 1
+        if place.group != current:
+            if found and found != labels:
+                raise DraftwiseError(f"{path}, line {number}: the group of samples before it is not whole")
+            current, found = place.group, set()
+        if place.method in found or place.method not in labels or current in whole:
+            raise DraftwiseError(f"{path}, line {number}: a sample of {place.method!r} that was not planned")
+        found.add(place.method)
         size += len(line)
-        if groups[group] == cells:
+        if found == labels:
+            whole.add(place.group)
             end = size
     cut_after(path, end)
-    return {group for group, count in groups.items() if count == cells}
+    return whole
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The whole lines of a log."""
-    with open(path, "rb") as file:
-        yield from (line for line in file if line.endswith(b"\n"))
+    """The whole lines of a log; a part of one at its end is passed over."""
+    try:
+        with open(path, "rb") as file:
+            yield from (line for line in file if line.endswith(b"\n"))
+    except OSError as error:
+        raise DraftwiseError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def count_samples(directory: Path) -> int:
-    """How many timed samples a run has; a torn last line counts for nothing."""
-    path = directory / RECORDS
+def count_lines(path: Path) -> int:
+    """How many records a log has, none where there is no log; a torn last line counts for nothing."""
     return sum(1 for _ in _lines(path)) if path.exists() else 0
 
 
 def last_session(directory: Path) -> dict[str, Any] | None:
     """What was last written down of the machine's state while the run was measured; None before that."""
     path = directory / SESSIONS
-    lines = list(_lines(path)) if path.exists() else []
-    return dict(msgspec.json.decode(lines[-1])) if lines else None
+    last: dict[str, Any] | None = None
+    for number, line in enumerate(_lines(path) if path.exists() else (), 1):
+        try:
+            last = dict(json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise DraftwiseError(f"{path}, line {number} is not a session: {error}") from None
+    return last
 
 
 def new_directory() -> Path:
@@ -224,6 +247,9 @@ def read_run(directory: Path) -> dict[str, Any]:
         raise DraftwiseError(f"{directory} holds no run: {RUN} is not there")
     header = read_json(directory / RUN)
     check_schema(header.get("schema"), directory / RUN)
+    for name, kind in (("settings", dict), ("environment", dict), ("planned", int)):
+        if not isinstance(header.get(name), kind):
+            raise DraftwiseError(f"{directory / RUN} says nothing of {name}, so it describes no run")
     return header
 
 
@@ -241,13 +267,20 @@ def read_prompts(directory: Path) -> list[Prompt]:
     return parse_prompts(lines, str(path))
 
 
-def _read_inputs(path: Path) -> dict[Task, list[int]]:
+def _read_inputs(path: Path, sha256: str | None) -> dict[Task, list[int]]:
     decoder = msgspec.json.Decoder(_Input)
     try:
-        rows = [decoder.decode(line) for line in path.read_bytes().splitlines()]
-    except (OSError, msgspec.MsgspecError) as error:
-        raise DraftwiseError(f"{path} cannot be read: {error}") from None
+        data = path.read_bytes()
+    except OSError as error:
+        raise DraftwiseError(f"{path} cannot be read: {error.strerror}") from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise _changed(path)
+    rows = [decoder.decode(line) for line in data.splitlines()]
     return {(row.id, row.turn): row.ids for row in rows}
+
+
+def _changed(path: Path) -> DraftwiseError:
+    return DraftwiseError(f"{path} is not what this run began with; bring it back, or give another output directory")
 
 
 def read_optional(path: Path) -> dict[str, Any]:
