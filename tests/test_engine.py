@@ -67,6 +67,14 @@ def test_seeds_decide_the_tokens_at_temperature_1_and_not_at_0(method: str) -> N
         assert len({answer.tokens for answer in answers}) == different
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_plain_decoding_once_more_gives_the_same_tokens_and_rounds(temperature: float) -> None:
+    options = {"seed": [0, 1, 2, 3], "temperature": temperature, "max_new_tokens": 24}
+    once, again = (pair().generate(PROMPTS, method=method, **options) for method in ("as", "as*"))
+    assert [(one.tokens, one.rounds) for one in once] == [(one.tokens, one.rounds) for one in again]
+    assert all(one.acceptance_length == 1.0 and one.acceptance_rate is None for one in again)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_one_seed_is_every_rows_seed(method: str) -> None:
     answers = pair().generate([[1, 2]] * 3, method=method, seed=5, temperature=1.0)

@@ -42,17 +42,14 @@ def _fastest(read: Callable[[], object], device: str, seconds: float) -> float:
     """The nanoseconds of the fastest of at least five reads."""
     import torch
 
-    def sync() -> None:
-        if device.startswith("cuda"):
-            torch.cuda.synchronize(torch.device(device))
+    from draftwise.clock import settled_ns
 
+    place = (torch.device(device),)
     read()
     times: list[int] = []
     end = perf_counter_ns() + int(seconds * 1e9)
     while len(times) < 5 or perf_counter_ns() < end:
-        sync()
-        began = perf_counter_ns()
+        began = settled_ns(place)
         read()
-        sync()
-        times.append(perf_counter_ns() - began)
+        times.append(settled_ns(place) - began)
     return min(times)
