@@ -2,71 +2,24 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
+from summaries import figures, make_summary
 
 from draftwise.report import report_run, result_lines
 
-MODEL = {"name": "builtin", "implementation": "own", "dtype": "float32", "device": "cpu"}
 LINE = re.compile(
     r"(Overall Result:|Subtask: [\w -]+,) AS: \d+\.\d\d tokens/sec, (SPS|BiLD): \d+\.\d\d tokens/sec"
     r" -> \d+\.\d\d X Speedup"
 )
 
 
-def figures(rate: float | None, speedup: float | None = None, quality: float | None = 0.5) -> dict[str, Any]:
-    keys = ("tokens_per_second", "speedup", "end_to_end_speedup")
-    values = dict(zip(keys, (rate, speedup, speedup), strict=True))
-    spans = {f"{key}_{end}": v and v * by for key, v in values.items() for end, by in (("low", 0.9), ("high", 1.1))}
-    return values | spans | {"acceptance_length": 2.5, "agreement": 1.0, "quality": quality, "bandwidth_share": 0.34}
-
-
 @pytest.fixture
 def summary() -> dict[str, Any]:
-    methods = {"as": figures(123.449, 1), "sps": figures(234.56, 1.87), "bild": figures(200, 1.6, 0.4)}
-    return {
-        "complete": False,
-        "samples": 54,
-        "settings": {
-            "methods": ["as", "sps", "bild"],
-            "suite": "builtin",
-            "repeats": 3,
-            "dtype": "float32",
-            "decoding": {
-                "temperature": 0.0,
-                "max_new_tokens": 30,
-                "seed": 0,
-                "gamma": 4,
-                "fallback_threshold": 0.6,
-                "rollback_threshold": 3.0,
-                "max_draft_tokens": 10,
-            },
-        },
-        "environment": {
-            "models": {"target": MODEL, "drafts": [MODEL]},
-            "versions": {"draftwise": "0.1.0", "torch": "2.13.0"},
-            "revision": {"commit": "0123456789abcdef", "dirty": True},
-            "cpu": "Some CPU @ 2 GHz",
-            "cores": 2,
-            "threads": 2,
-            "load_average": [0.5, 0.5, 0.5],
-            "prompts": 6,
-            "bandwidth": 29.5e9,
-            "bytes_per_pass": 26_900_000,
-            "gpu": None,
-            "methods": {
-                "as": {"title": "AS", "lossless": True},
-                "sps": {"title": "SPS", "lossless": True},
-                "bild": {"title": "BiLD", "lossless": False},
-            },
-        },
-        "overall": methods,
-        "subtasks": {"multi-turn": methods, "grammar correction": methods},
-        "best": {},
-        "warnings": ["The run is incomplete: 54 of 63 samples were taken."],
-    }
+    return make_summary()
 
 
 def printed(summary: dict[str, Any], width: int) -> list[str]:
@@ -96,16 +49,16 @@ def test_without_plain_decoding_only_the_rates_are_printed(summary: dict[str, An
 
 
 def test_plain_decoding_alone_prints_its_rate(summary: dict[str, Any]) -> None:
-    summary["overall"] = {"as": figures(123.449, 1)}
+    summary["overall"] = {"as": figures(123.449)}
     summary["subtasks"] = {"qa": {"as": figures(None)}}
     assert result_lines(summary) == ["Overall Result: AS: 123.45 tokens/sec"]
 
 
-@pytest.mark.parametrize("width", [80, 100, 120])
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
 def test_no_line_of_a_table_is_wider_than_the_console(summary: dict[str, Any], width: int) -> None:
     lines = printed(summary, width)
-    rows = [line for line in lines if re.match(r"(AS|SPS|BiLD) ", line)]
-    assert len(rows) == 9 and all(len(line) <= width for line in rows)
+    rows = [line for line in lines if re.match(r"(AS\*?|SPS|BiLD) .*\[", line)]
+    assert len(rows) == 4 and all(len(line) <= width for line in rows)
     assert not any("…" in line for line in lines)
     assert len({len(row.rstrip()) for row in rows}) == 1
 
@@ -113,6 +66,90 @@ def test_no_line_of_a_table_is_wider_than_the_console(summary: dict[str, Any], w
 def test_a_lossy_methods_quality_stands_in_the_row_of_its_speed(summary: dict[str, Any]) -> None:
     row = next(line for line in printed(summary, 80) if line.startswith("BiLD"))
     assert "1.60 [1.44–1.76]" in row and row.rstrip().endswith("0.400")
+    assert "· BiLD changes quality by −0.100 [−0.120 to −0.080]." in printed(summary, 80)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_each_subtask_is_a_row_with_the_cells_side_by_side(summary: dict[str, Any], width: int) -> None:
+    rows = [line for line in printed(summary, width) if line.startswith(("multi-turn", "grammar correction"))]
+    assert len(rows) == 2
+    for row in rows:
+        assert row.index("123.4") < row.index("1.87 [1.68–2.06] ▲") < row.index("1.60 [1.44–1.76] ▲")
+        assert row.rstrip().endswith("0.400")
+
+
+@pytest.mark.parametrize(("speed", "sign"), [(1.5, "▲"), (1.0, "≈"), (0.5, "▼")])
+def test_the_verdict_stands_behind_the_speed_up_and_in_words_where_there_is_room(
+    summary: dict[str, Any], speed: float, sign: str
+) -> None:
+    summary["overall"]["sps"] = figures(100, speed)
+    narrow = next(line for line in printed(summary, 80) if line.startswith("SPS"))
+    assert re.search(rf"\] {sign} ", narrow)
+    wide = next(line for line in printed(summary, 120) if line.startswith("SPS"))
+    assert {"▲": " faster ", "≈": " no difference ", "▼": " slower "}[sign] in wide
+    assert "▲ faster, ▼ slower, ≈ no difference shown." in " ".join(" ".join(printed(summary, 80)).split())
+
+
+def test_the_noise_floor_has_a_row_overall_and_no_result_line(summary: dict[str, Any]) -> None:
+    rows = [line for line in printed(summary, 80) if line.startswith("AS*")]
+    assert len(rows) == 1 and "1.00 [0.90–1.10] ≈" in rows[0]
+    assert not any("AS*" in line for line in result_lines(summary))
+
+
+def test_the_noise_floor_alone_prints_its_rate(summary: dict[str, Any]) -> None:
+    summary["overall"], summary["subtasks"] = {"as*": figures(99)}, {}
+    assert result_lines(summary) == ["Overall Result: AS*: 99.00 tokens/sec"]
+
+
+def test_acceptance_and_the_shares_of_time_stand_in_a_second_table_where_there_is_room(summary: dict[str, Any]) -> None:
+    assert not any("verify" in line for line in printed(summary, 80))
+    lines = printed(summary, 100)
+    at = next(n for n, line in enumerate(lines) if "accepted" in line and "verify" in line)
+    cells = [line.split() for line in lines[at + 2 : at + 5]]
+    assert cells[0][:3] == ["AS", "–", "–"] and "90%" in cells[0]
+    assert cells[1] == ["SPS", "61%", "80%", "64%", "51%", "0.33", "30%", "50%", "10%", "8%", "2%", "1.90", "2.10"]
+    assert [row[0] for row in cells] == ["AS", "SPS", "BiLD"]
+
+
+def test_only_the_sentences_that_matter_are_printed(summary: dict[str, Any]) -> None:
+    losing = summary["overall"] | {"sps": figures(100, 0.7), "bild": figures(100, 1.5)}
+    summary["subtasks"]["multi-turn"] = losing
+    summary["explanations"]["multi-turn"] = {"sps": "SPS loses here: why.", "bild": "BiLD gains here."}
+    lines = printed(summary, 100)
+    assert "· SPS gains: 2.5 tokens a pass, 2.1 needed to break even." in lines
+    assert "· multi-turn: SPS loses here: why." in lines
+    assert not any(line.startswith(("· grammar", "· multi-turn: BiLD")) for line in lines)
+
+
+def test_many_sentences_are_counted_instead(summary: dict[str, Any]) -> None:
+    losing = summary["overall"] | {"sps": figures(70, 0.7)}
+    summary["subtasks"] = {f"part {n}": losing for n in range(20)}
+    summary["explanations"] |= {name: {"sps": "SPS loses here."} for name in summary["subtasks"]}
+    lines = [line for line in printed(summary, 100) if line.startswith("· ")]
+    assert sum("SPS loses here" in line for line in lines) == 8
+    assert lines[-1] == "· The same of 12 more; the page has them all."
+
+
+def test_a_default_run_fits_two_screens_of_a_terminal(summary: dict[str, Any]) -> None:
+    summary["subtasks"] = {f"subtask {n}": summary["overall"] for n in range(8)}
+    assert len(printed(summary, 100)) <= 66
+
+
+def test_the_page_is_named_last(summary: dict[str, Any]) -> None:
+    console = Console(file=io.StringIO(), width=40)
+    report_run(summary, console, Path("runs") / ("a" * 60) / "report.html")
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.splitlines()[-1].split() == ["page", f"runs/{'a' * 60}/report.html"]
+
+
+def test_what_a_data_file_wrote_cannot_move_the_cursor(summary: dict[str, Any]) -> None:
+    hostile = "qa\x1b[2J\x9b\n\u202eevil"
+    summary["subtasks"] = {hostile: summary["overall"]}
+    summary["explanations"] = {hostile: {"sps": "No."}}
+    summary["warnings"] = [f"Look at {hostile}."]
+    text = "\n".join(printed(summary, 100))
+    assert "[2J" in text and not set("\x1b\x9b\u202e") & set(text)
+    assert sum("Subtask: qa [2J evil, AS:" in line for line in result_lines(summary)) == 2
 
 
 def test_environment_and_warnings_are_printed(summary: dict[str, Any]) -> None:
@@ -129,9 +166,9 @@ def test_environment_and_warnings_are_printed(summary: dict[str, Any]) -> None:
 
 
 def test_a_missing_value_is_a_dash(summary: dict[str, Any]) -> None:
-    summary["overall"]["sps"] = figures(None, None, None)
+    summary["overall"]["sps"] = figures(None, None, None) | {"agreement": None}
     row = next(line for line in printed(summary, 80) if line.startswith("SPS"))
-    assert row.count("–") == 4
+    assert row.count("–") == 5
 
 
 def test_result_lines_are_never_wrapped_or_coloured(summary: dict[str, Any]) -> None:

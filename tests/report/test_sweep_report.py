@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from test_report import figures, printed, summary  # noqa: F401
+from summaries import figures
+from test_report import printed, summary  # noqa: F401
 
 from draftwise.report import report_experiment, result_lines
 
@@ -30,6 +31,7 @@ def swept(summary: dict[str, Any]) -> dict[str, Any]:  # noqa: F811
     return summary | {
         "overall": cells,
         "subtasks": {"grammar correction": cells, "poetry": cells},
+        "explanations": {},
         "best": {part: best for part in ("overall", "grammar correction", "poetry")},
     }
 
@@ -57,6 +59,14 @@ def test_the_best_cells_stand_after_the_tables_with_the_quality_of_a_lossy_one(s
     assert " ".join(rows[0]) == words
     assert [row[0] for row in rows] == ["overall", "grammar", "poetry"]
     assert at > max(n for n, line in enumerate(lines) if line.startswith("poetry") and n < at)
+
+
+def test_of_many_cells_only_the_best_and_the_doubtful_are_explained(swept: dict[str, Any]) -> None:
+    swept["explanations"] = {"overall": {label: f"about {label}." for label in swept["overall"] if label != "as"}}
+    said = [line for line in printed(swept, 120) if line.startswith("· about")]
+    doubtful = [label for label, own in swept["overall"].items() if own["verdict"] != "faster" and label != "as"]
+    assert said == [f"· about {label}." for label in (*doubtful, "SPS γ=12 opt-350m", TITLES[-1])]
+    assert len(doubtful) == 1
 
 
 def test_without_a_sweep_no_best_is_shown(summary: dict[str, Any]) -> None:  # noqa: F811

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from draftwise.analysis.names import BASELINE, counted
+from draftwise.analysis.names import BASELINE, FLOOR, counted, lossless, title
 from draftwise.bench.cells import SYMBOLS
 from draftwise.report.best import BEST_LEGEND, best_table
 from draftwise.report.lines import EXPLANATION, result_lines
-from draftwise.report.table import tables
+from draftwise.report.numbers import NO_DIFFERENCE, SIGNS, SLOWER, change_interval
+from draftwise.report.plain import printable
+from draftwise.report.shares import SHARES_LEGEND, shares_table
+from draftwise.report.subtasks import subtask_tables
+from draftwise.report.table import Figures, cells_table
 
 LEGEND = (
     "tokens/s: new tokens by decode time. speed-up: plain decoding's time per token by the method's, paired by prompt; "
@@ -22,26 +27,86 @@ LEGEND = (
 )
 
 
-def report_run(summary: dict[str, Any], console: Console) -> None:
-    """Print the environment, the tables, the warnings and the result lines of a run."""
+SIGNS_LEGEND = " ".join(f"{sign} {verdict}," for verdict, sign in SIGNS.items()).rstrip(",") + "."
+
+FEW = 4
+"""Of more cells than that, only those that gain nothing and the best ones are explained."""
+
+MOST_SENTENCES = 8
+"""So many sentences about subtasks are printed; the page has them all."""
+
+
+def report_run(summary: dict[str, Any], console: Console, page: Path | None = None) -> None:
+    """Print a run: environment, tables, what explains them, warnings, result lines, and where its page is."""
     console.print(environment_block(summary))
-    for table in tables(summary, console.width):
+    for table in _tables(summary, console.width):
         console.print()
         console.print(table)
     console.print()
-    console.print(Text(LEGEND + _abbreviations(summary), style="dim"))
+    console.print(Text(_legend(summary, console.width), style="dim"))
+    _print_best(summary, console)
+    for sentence in explanations(summary):
+        console.print(Text.assemble(("· ", "cyan"), printable(sentence)))
+    for note in summary["warnings"]:
+        console.print(Text.assemble(("! ", "bold yellow"), printable(note)))
+    console.print()
+    console.print(Text(EXPLANATION, style="dim"))
+    for line in result_lines(summary):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if page is not None:
+        console.print()
+        console.print(Text.assemble(("page  ", "bold"), str(page)), soft_wrap=True)
+
+
+def _tables(summary: dict[str, Any], width: int) -> Iterator[Table]:
+    yield cells_table(summary, "overall", summary["overall"], width, header=True)
+    shares = shares_table(summary, width)
+    if shares is not None:
+        yield shares
+    yield from subtask_tables(summary, width)
+
+
+def _legend(summary: dict[str, Any], width: int) -> str:
+    shares = f" {SHARES_LEGEND}" if shares_table(summary, width) is not None else ""
+    return f"{LEGEND} {SIGNS_LEGEND}{shares}{_abbreviations(summary)}"
+
+
+def _print_best(summary: dict[str, Any], console: Console) -> None:
     best = best_table(summary, console.width)
     if best is not None:
         console.print()
         console.print(best)
         console.print()
         console.print(Text(BEST_LEGEND, style="dim"))
-    for note in summary["warnings"]:
-        console.print(Text.assemble(("! ", "bold yellow"), note))
-    console.print()
-    console.print(Text(EXPLANATION, style="dim"))
-    for line in result_lines(summary):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def explanations(summary: dict[str, Any]) -> list[str]:
+    """What explains the figures: overall for every cell, what lossy ones cost, and where a cell gains nothing."""
+    said = summary["explanations"]
+    overall = said.get("overall") or {}
+    best = summary["best"].get("overall", {}).values()
+    if len(overall) > FEW:
+        overall = {name: overall[name] for name in overall if name in best or _doubtful(summary["overall"][name])}
+    doubtful = [
+        f"{name}: {sentence}"
+        for name, cells in summary["subtasks"].items()
+        for label, sentence in (said.get(name) or {}).items()
+        if label != FLOOR and _doubtful(cells[label])
+    ]
+    rest = len(doubtful) - MOST_SENTENCES
+    more = [f"The same of {rest} more; the page has them all."] if rest > 0 else []
+    return [*overall.values(), *_changes(summary), *doubtful[:MOST_SENTENCES], *more]
+
+
+def _doubtful(figures: Figures) -> bool:
+    return figures["verdict"] in (SLOWER, NO_DIFFERENCE)
+
+
+def _changes(summary: dict[str, Any]) -> Iterator[str]:
+    """What lossy cells do to the quality, where it can be told."""
+    for label, figures in summary["overall"].items():
+        if not lossless(summary, label) and figures["quality_change"] is not None:
+            yield f"{title(summary, label)} changes quality by {change_interval(figures, 'quality_change', 3)}."
 
 
 def environment_block(summary: dict[str, Any]) -> Table:
@@ -50,7 +115,7 @@ def environment_block(summary: dict[str, Any]) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _facts(summary):
-        table.add_row(name, Text(value))
+        table.add_row(name, Text(printable(value)))
     return table
 
 

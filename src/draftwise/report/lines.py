@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from draftwise.analysis.names import BASELINE, title
+from draftwise.analysis.names import BASELINE, FLOOR, title
+from draftwise.report.plain import printable
 
 EXPLANATION = (
     "Below, X is the plain ratio of a line's two rates; the speed-up in the tables is paired, prompt by prompt."
@@ -13,13 +14,13 @@ EXPLANATION = (
 
 
 def result_lines(summary: dict[str, Any]) -> list[str]:
-    """A line for each cell but plain decoding, overall and then for each subtask.
+    """A line for each cell but plain decoding and the noise floor, overall and then for each subtask.
 
     Without plain decoding, or with it alone, a line holds the rate that there is; a cell without one has no line.
     """
     lines = overall_lines(summary)
     for subtask, cells in summary["subtasks"].items():
-        lines += _lines(summary, f"Subtask: {subtask},", cells)
+        lines += _lines(summary, printable(f"Subtask: {subtask},"), cells)
     return lines
 
 
@@ -31,9 +32,11 @@ def overall_lines(summary: dict[str, Any]) -> list[str]:
 def _lines(summary: dict[str, Any], start: str, cells: dict[str, dict[str, Any]]) -> Iterator[str]:
     rates = {name: figures["tokens_per_second"] for name, figures in cells.items()}
     known = {name: round(value, 2) for name, value in rates.items() if value is not None}
+    if len(known) > 1:
+        known.pop(FLOOR, None)
     base = known.get(BASELINE)
     for name, value in known.items():
-        own = f"{title(summary, name)}: {value:.2f} tokens/sec"
+        own = printable(f"{title(summary, name)}: {value:.2f} tokens/sec")
         if not base:
             yield f"{start} {own}"
         elif name != BASELINE:

@@ -6,15 +6,47 @@ from typing import Any
 
 NOTHING = "–"
 
+FASTER, SLOWER, NO_DIFFERENCE = "faster", "slower", "no difference shown"
+"""The verdicts of a comparison with plain decoding."""
+SIGNS = {FASTER: "▲", SLOWER: "▼", NO_DIFFERENCE: "≈"}
+"""How a verdict is written where there is no room for words."""
+
 
 def number(value: float | None, digits: int) -> str:
     """A number with so many decimals, or a dash for none."""
     return NOTHING if value is None else f"{value:.{digits}f}"
 
 
-def interval(figures: dict[str, Any], key: str, digits: int) -> str:
-    """A figure with its interval, such as ``1.90 [1.85–1.95]``."""
-    value, low, high = figures[key], figures[f"{key}_low"], figures[f"{key}_high"]
+def change(value: float | None, digits: int) -> str:
+    """A difference with its sign, or a dash for none; what rounds to zero has no sign."""
     if value is None:
         return NOTHING
+    rounded = round(value, digits)
+    return f"{'−' if rounded < 0 else '+' if rounded > 0 else ''}{abs(rounded):.{digits}f}"
+
+
+def share(value: float | None) -> str:
+    """A part of a whole in percent, or a dash for none."""
+    return NOTHING if value is None else f"{value:.0%}"
+
+
+def interval(figures: dict[str, Any], key: str, digits: int) -> str:
+    """A figure with its interval, such as ``1.90 [1.85–1.95]``; alone where it has none."""
+    value, low, high = figures[key], figures[f"{key}_low"], figures[f"{key}_high"]
+    if value is None or low is None or high is None:
+        return number(value, digits)
     return f"{value:.{digits}f} [{low:.{digits}f}–{high:.{digits}f}]"
+
+
+def rate_interval(figures: dict[str, Any], key: str = "tokens_per_second") -> str:
+    """Tokens a second with their interval, without decimals from 100 on."""
+    value = figures[key]
+    return interval(figures, key, 0 if value is not None and value >= 100 else 1)
+
+
+def change_interval(figures: dict[str, Any], key: str, digits: int) -> str:
+    """A difference with its interval, such as ``−0.100 [−0.120 to −0.080]``."""
+    value, low, high = figures[key], figures[f"{key}_low"], figures[f"{key}_high"]
+    if value is None or low is None or high is None:
+        return change(value, digits)
+    return f"{change(value, digits)} [{change(low, digits)} to {change(high, digits)}]"

@@ -1,4 +1,7 @@
-"""The tables: overall first, then each subtask, all in the same columns; legible from 80 characters of width on."""
+"""The tables of a run's cells: overall, and a subtask's where there is no room to set the cells side by side.
+
+All of them have the same columns, and are legible from 80 characters of width on.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,23 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from draftwise.analysis.names import BASELINE, lossless, title
-from draftwise.report.numbers import interval, number
+from draftwise.analysis.names import BASELINE, FLOOR, lossless, title
+from draftwise.report.numbers import FASTER, NO_DIFFERENCE, SIGNS, SLOWER, interval, number, rate_interval
+from draftwise.report.plain import printable
 
 WIDE = 100
 """From this width on the end-to-end speed-up has its interval too, where the names of the cells leave room for it."""
 
 LONGEST = 32
 """A longer name of a cell may be wrapped for the sake of a column."""
+
+SHORTEST = 4
+"""The least width of the first column; wide enough for the methods' own names."""
+
+COLOURS = {FASTER: "green", SLOWER: "red", NO_DIFFERENCE: "dim"}
+SHORT_WORDS = {NO_DIFFERENCE: "no difference"}
+
+Figures = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,7 @@ class Column:
 
     head: str
     width: int
-    cell: Callable[[dict[str, Any]], str]
+    cell: Callable[[Figures], str | Text]
 
 
 class Layout(NamedTuple):
@@ -38,10 +50,10 @@ class Layout(NamedTuple):
 
 def layout(width: int, longest: int) -> Layout:
     """The columns that a console of that width has room for beside names of up to ``longest`` characters."""
-    wanted = max(6, min(longest, LONGEST))
-    choices = ([_wide()] if width >= WIDE else []) + [_narrow(), _bare()]
+    wanted = max(SHORTEST, min(longest, LONGEST))
+    choices = ([_worded(), _wide()] if width >= WIDE else []) + [_narrow(), _bare()]
     found = next((columns for columns in choices if _room(width, columns) >= wanted), choices[-1])
-    return Layout(max(6, min(longest, _room(width, found))), found)
+    return Layout(max(SHORTEST, min(longest, _room(width, found))), found)
 
 
 def _room(width: int, columns: list[Column]) -> int:
@@ -49,10 +61,16 @@ def _room(width: int, columns: list[Column]) -> int:
     return width - sum(column.width + 2 for column in columns)
 
 
+def _worded() -> list[Column]:
+    """With the verdict in words."""
+    rate, speedup, *others = _wide()
+    return [rate, speedup, Column("", 13, _verdict), *others]
+
+
 def _wide() -> list[Column]:
     return [
-        Column("tokens/s [95 %]", 23, _tokens_per_second),
-        Column("speed-up [95 %]", 19, lambda figures: interval(figures, "speedup", 2)),
+        Column("tokens/s [95 %]", 23, rate_interval),
+        Column("speed-up [95 %]  ", 21, speedup),
         Column("total [95 %]", 19, lambda figures: interval(figures, "end_to_end_speedup", 2)),
         *_others(),
     ]
@@ -60,8 +78,8 @@ def _wide() -> list[Column]:
 
 def _narrow() -> list[Column]:
     return [
-        Column("tokens/s [95 %]", 19, _tokens_per_second),
-        Column("speed-up [95 %]", 17, lambda figures: interval(figures, "speedup", 2)),
+        Column("tokens/s [95 %]", 19, rate_interval),
+        Column("speed-up [95 %]  ", 19, speedup),
         Column("total", 5, lambda figures: number(figures["end_to_end_speedup"], 2)),
         *_others(),
     ]
@@ -80,12 +98,16 @@ def _others() -> list[Column]:
     ]
 
 
-def tables(summary: dict[str, Any], width: int) -> list[Table]:
-    """The overall table and one for each subtask, for a console of that width."""
-    parts = {"overall": summary["overall"], **summary["subtasks"]}
-    return [
-        cells_table(summary, name, cells, width, header=place == 0) for place, (name, cells) in enumerate(parts.items())
-    ]
+def speedup(figures: Figures) -> Text:
+    """The speed-up with its interval, and the sign of its verdict behind it."""
+    verdict = figures["verdict"]
+    said = f"{interval(figures, 'speedup', 2)} {SIGNS.get(verdict, ' ')}"
+    return Text(said, style=COLOURS.get(verdict, ""), justify="right")
+
+
+def _verdict(figures: Figures) -> Text:
+    verdict = figures["verdict"]
+    return Text(SHORT_WORDS.get(verdict, verdict or ""), style=COLOURS.get(verdict, ""))
 
 
 def cells_table(
@@ -93,7 +115,7 @@ def cells_table(
 ) -> Table:
     """A row for each cell, under a name; ``header`` says whether the columns' heads are shown."""
     table = Table(
-        title=Text(name, style="bold"),
+        title=Text(printable(name), style="bold"),
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
@@ -106,17 +128,13 @@ def cells_table(
     for column in columns:
         table.add_column(column.head, width=column.width, justify="right", no_wrap=True)
     for label, figures in cells.items():
-        values = [column.cell(figures) for column in columns]
-        table.add_row(cell_title(summary, label), *values)
+        style = "dim" if label == FLOOR else ""
+        table.add_row(cell_title(summary, label), *(column.cell(figures) for column in columns), style=style)
     return table
 
 
 def cell_title(summary: dict[str, Any], label: str) -> Text:
     """A cell's name in its colour: plain decoding dim, lossless green, lossy yellow."""
-    style = "dim" if label == BASELINE else "green" if lossless(summary, label) else "yellow"
-    return Text(title(summary, label), style=style)
-
-
-def _tokens_per_second(figures: dict[str, Any]) -> str:
-    value = figures["tokens_per_second"]
-    return interval(figures, "tokens_per_second", 0 if value is not None and value >= 100 else 1)
+    plain = label in (BASELINE, FLOOR)
+    style = "dim" if plain else "green" if lossless(summary, label) else "yellow"
+    return Text(printable(title(summary, label)), style=style)
