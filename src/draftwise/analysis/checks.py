@@ -98,6 +98,7 @@ class CheckTable:
         )
         for group in groups:
             builder.add(group)
+        builder.rounds.flush()
         return cls(
             labels=tuple(labels),
             subtasks=tuple(builder.subtasks),

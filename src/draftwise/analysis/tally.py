@@ -114,18 +114,23 @@ class RoundCounter:
         pending.draft_passes.extend(passes)
         pending.stopped.extend(_stopped(drafts, fallback))
         if len(pending.drafted) >= BATCH:
-            self._flush()
+            self.flush()
 
     def tally(self, cells: Sequence[int]) -> Tally:
         """The sums over some cells; a cell without any check adds nothing."""
-        self._flush()
+        self.flush()
         known = [cell for cell in cells if cell < len(self._sums)]
         sums, counts = self._sums[known].sum(axis=0), self._counts[:, known].sum(axis=1)
         longest = int(np.flatnonzero(counts[1]).max(initial=0))
         fields: list[Any] = [*map(int, sums[: len(SUMS)]), sums[len(SUMS) :], *counts[:, : longest + 1]]
         return Tally(*fields)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Add up what is pending.
+
+        Raises:
+            DraftwiseError: the rounds of a check contradict one another or its answer.
+        """
         if not self._pending.cells:
             return
         pending, self._pending = self._pending, _Pending()
