@@ -160,7 +160,7 @@ def _columns(rows: array[int]) -> dict[str, NDArray[Any]]:
     table = np.frombuffer(rows, np.int64).reshape(-1, len(COLUMNS))
     for name, column in zip(COLUMNS, table.T, strict=True):
         low, high = int(column.min(initial=0)), int(column.max(initial=0))
-        if COLUMNS[name] is np.int32 and not (-(1 << 31) <= low and high < 1 << 31):
+        if COLUMNS[name] is np.int32 and not (low >= -(1 << 31) and high < 1 << 31):
             raise DraftwiseError(f"the samples have {name} from {low} to {high}, which can't be")
     return {name: column.astype(COLUMNS[name]) for name, column in zip(COLUMNS, table.T, strict=True)}
 
