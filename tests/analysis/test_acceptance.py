@@ -119,6 +119,7 @@ FALLBACKS = {
     "at a stop token, in an engine that makes all passes": (traced((5, STOP), 1, draft_passes=4), 30, 0),
     "no room but for the target's token": (traced((), draft_passes=0), 1, 0),
     "all the room": (traced((5, 6), 2, draft_passes=2), 3, 0),
+    "all the room, in an engine that makes all passes": (traced((5, 6), 2, draft_passes=4), 3, 0),
     "unsure with room for one more": (traced((5,), 1, draft_passes=2), 3, 1),
     "beyond the draft's context": (traced((), draft_passes=0), 30, 0),
     "at the end of the draft's context": (traced((5,), 1, draft_passes=1), 30, 0),
