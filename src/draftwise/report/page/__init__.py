@@ -1,0 +1,7 @@
+"""One HTML file that shows a run: figures, charts and every answer, with nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+from draftwise.report.page.build import PAGE, build_page, write_page
+
+__all__ = ["PAGE", "build_page", "write_page"]

@@ -1,0 +1,109 @@
+// Charts that redraw when the reader chooses or the page is resized, and rows with labels that fit at any width.
+
+const charts = [];
+const NARROW = 460;
+
+/** Register a chart: `draw(width)` gives its nodes, or a sentence that says why there is nothing to draw. */
+function chart(id, draw) {
+  const box = byId(id);
+  if (!box) return;
+  charts.push({ box, draw, width: 0 });
+}
+
+function drawChart(entry) {
+  const width = Math.floor(entry.box.clientWidth);
+  if (width < 1) return;
+  entry.width = width;
+  const drawn = entry.draw(width);
+  const nodes = typeof drawn === "string" ? [make("p", { class: "note" }, drawn)] : [drawn].flat();
+  entry.box.replaceChildren(...nodes);
+}
+
+const drawCharts = () => charts.forEach(drawChart);
+
+function watchWidths() {
+  const watcher = new ResizeObserver(() => {
+    requestAnimationFrame(() => charts.forEach((entry) => {
+      if (Math.abs(Math.floor(entry.box.clientWidth) - entry.width) > 1) drawChart(entry);
+    }));
+  });
+  charts.forEach((entry) => watcher.observe(entry.box));
+}
+
+/** A chart by Plot in the page's type, as one image with a name for those who hear it. */
+function plot(label, options) {
+  const drawn = Plot.plot({
+    style: { background: "none", color: "var(--ink)", fontSize: "13px", fontFamily: "var(--sans)", overflow: "visible" },
+    ...options,
+  });
+  drawn.setAttribute("role", "img");
+  drawn.setAttribute("aria-label", label);
+  return drawn;
+}
+
+const pen = document.createElement("canvas").getContext("2d");
+
+/** The width of a text in a chart, in pixels. */
+function widthOf(text, weight = 400) {
+  pen.font = `${weight} 13px ${getComputedStyle(document.body).fontFamily}`;
+  return pen.measureText(text).width;
+}
+
+/**
+ * Where the labels of rows stand: beside them if they fit into a third of the width, else above each row.
+ * `right` is the room for figures at the end of a row, which then go into the label.
+ */
+function layoutRows(labels, width, { right = 0, beside = 24, above = 40 } = {}) {
+  const need = Math.max(0, ...labels.map((label) => widthOf(label))) + 14;
+  const stacked = width < NARROW || need > width / 3;
+  return { stacked, left: stacked ? 8 : Math.max(need, 60), right: stacked ? 16 : right + 12, step: stacked ? above : beside };
+}
+
+/** The marks that name rows: heads in bold, labels, and figures at the right where there is room. */
+function rowNames(rows, place, { figures = () => "" } = {}) {
+  const heads = rows.filter((row) => row.head), others = rows.filter((row) => !row.head);
+  const aside = place.stacked ? { frameAnchor: "left", dx: 0, dy: -12 } : { frameAnchor: "left", dx: -place.left };
+  const marks = [
+    Plot.text(heads, { y: "key", text: "name", frameAnchor: "left", textAnchor: "start", dx: place.stacked ? 0 : -place.left, dy: 4, fontWeight: 600, fill: "var(--ink)", stroke: "var(--ground)", strokeWidth: 4 }),
+    Plot.text(others, { y: "key", text: (row) => (place.stacked ? [row.name, figures(row)].filter(Boolean).join("  ") : row.name), textAnchor: "start", fill: "var(--ink)", stroke: "var(--ground)", strokeWidth: 4, ...aside }),
+  ];
+  if (!place.stacked) marks.push(Plot.text(others, { y: "key", text: figures, frameAnchor: "right", dx: place.right, textAnchor: "end", fill: "var(--soft)", fontVariant: "tabular-nums" }));
+  return marks;
+}
+
+const rowScale = (rows) => ({ type: "band", domain: rows.map((row) => row.key), axis: null, padding: 0 });
+
+/** Small charts side by side, one for each item, with scales that `draw(item, width)` must keep alike. */
+function panels(items, width, { least = 210, gap = 24 }, head, draw) {
+  const count = Math.max(1, Math.min(items.length, Math.floor((width + gap) / (least + gap))));
+  const each = Math.floor((width - gap * (count - 1)) / count);
+  const box = make("div", { class: "panels", style: `grid-template-columns: repeat(${count}, minmax(0, 1fr))` });
+  for (const item of items) {
+    const [name, detail] = head(item);
+    box.append(make("div", { class: "panel" }, make("h4", {}, name, make("small", {}, detail)), draw(item, each)));
+  }
+  return box;
+}
+
+/** A legend: a name for each fill, in words. */
+function keys(entries) {
+  const box = make("p", { class: "keys" });
+  for (const [name, fill, edge] of entries) {
+    box.append(make("span", {}, make("i", { style: `background:${fill};border-color:${edge}` }), name));
+  }
+  return box;
+}
+
+/** The line above a chart that shows one part alone. */
+const partLine = () => make("p", { class: "keys" }, PARTS[state.part]);
+
+/** Round ticks for ratios on a logarithmic scale, as many as the width holds. */
+function ratioTicks(low, high, width) {
+  const most = Math.max(3, Math.floor(width / 56));
+  for (const step of [0.05, 0.1, 0.2, 0.25, 0.5, 1]) {
+    const first = Math.ceil(low / step), last = Math.floor(high / step);
+    const ticks = Array.from({ length: last - first + 1 }, (_, i) => Math.round((first + i) * step * 100) / 100).filter((tick) => tick > 0);
+    if (ticks.length <= most) return ticks.includes(1) || low > 1 || high < 1 ? ticks : [...ticks, 1].sort((a, b) => a - b);
+  }
+  return [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32].filter((tick) => tick >= low && tick <= high);
+}
