@@ -1,114 +1,112 @@
 """A run's figures: overall and for each subtask, for each cell, as the JSON values of ``summary.json``.
 
-decode tokens/s is the sum of new tokens by the sum of decode time, end-to-end tokens/s the same by total time. The
-speed-up is paired: for each prompt the mean log ratio of plain decoding's time per token and the method's, over its
-turns and repeats; the mean of that over prompts, exponentiated. ``speedup_total`` is the plain ratio of the tokens/s.
+What is fast comes from the timed passes (``speeds``), everything else from the check pass: acceptance, quality, where
+the time went, and what the acceptance is worth at the price of a pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from draftwise.analysis.acceptance import acceptance_figures
 from draftwise.analysis.best import best_cells
-from draftwise.analysis.figures import Figures, method_figures
-from draftwise.analysis.names import BASELINE
+from draftwise.analysis.breakdown import time_figures
+from draftwise.analysis.costs import cost_figures
+from draftwise.analysis.explain import explain, speed_gap
+from draftwise.analysis.names import BASELINE, FLOOR, title
 from draftwise.analysis.notes import make_notes
-from draftwise.analysis.samples import Samples, by_method
-from draftwise.bench.cells import make_cells
-from draftwise.bench.records import (
-    ESCAPE,
-    PROMPTS,
-    SCHEMA,
-    SUMMARY,
-    Record,
-    read_end,
-    read_prompts,
-    read_records,
-    read_run,
-    to_json,
-)
-from draftwise.bench.settings import BenchSettings
-from draftwise.errors import DraftwiseError
-from draftwise.tasks import Prompt, score_answer, subtasks_of, suite_sha256
+from draftwise.analysis.outliers import outlier_levels
+from draftwise.analysis.quality import quality_figures
+from draftwise.analysis.run import RunData
+from draftwise.analysis.speeds import Figures, speed_figures
+from draftwise.bench.files import to_json, write_whole
+from draftwise.bench.records import SCHEMA
+from draftwise.bench.store import SUMMARY
+from draftwise.tasks import subtasks_of
+
+OVERALL = "overall"
+MOST_INVALID = 100
+"""So many invalid samples are listed; all are counted."""
 
 
-def summarize(
-    records: Sequence[Record], prompts: Sequence[Prompt], settings: BenchSettings, environment: dict[str, Any]
-) -> dict[str, Any]:
+def summarize(run: RunData) -> dict[str, Any]:
     """All figures of a run.
 
     Raises:
         DraftwiseError: a rate is above what memory allows, so none is reported.
     """
-    present = subtasks_of(prompts)
-    labels = [cell.label for cell in make_cells(settings)]
-    planned = sum(len(prompt.turns) for prompt in prompts) * len(labels) * settings.repeats
-    limit = settings.decoding.max_new_tokens
-    everything = by_method(records, labels, limit)
-    subtasks = {
-        name: by_method([record for record in records if record.subtask == name], labels, limit) for name in present
-    }
-    scores = _scores(records, prompts)
+    taken = len(run.frame.prompt)
+    levels = outlier_levels(run.frame)
+    parts = {name: _part(run, name, levels) for name in (None, *subtasks_of(run.prompts))}
     summary: dict[str, Any] = {
         "schema": SCHEMA,
-        "complete": len(records) == planned,
-        "samples": len(records),
-        "planned_samples": planned,
-        "settings": settings.to_record(),
-        "environment": environment,
-        "overall": _table(everything, settings, environment, scores),
-        "subtasks": {name: _table(part, settings, environment, scores) for name, part in subtasks.items()},
-        "invalid": [
-            {"prompt_id": record.prompt_id, "turn": record.turn, "method": name, "repeat": record.repeat, "reason": why}
-            for name, samples in everything.items()
-            for record, why in samples.faults
-        ],
+        "complete": taken == run.planned,
+        "stopped_by": run.stopped_by,
+        "samples": taken,
+        "planned_samples": run.planned,
+        "settings": run.settings.to_record(),
+        "environment": run.environment,
+        "overall": parts.pop(None),
+        "subtasks": parts,
+        "invalid": _invalid(run),
+        "invalid_count": int((~run.frame.valid).sum()),
+        "costs": run.costs,
     }
-    best = best_cells(summary) if len(labels) > len(settings.methods) else {}
-    return summary | {"best": best, "warnings": make_notes(summary, everything)}
+    several = len(run.labels) > len(run.settings.methods)
+    summary["best"] = best_cells(summary) if several else {}
+    summary["explanations"] = {OVERALL: _sentences(summary, summary["overall"])} | {
+        name: _sentences(summary, cells) for name, cells in summary["subtasks"].items() if name != OVERALL
+    }
+    return summary | {"warnings": make_notes(summary, run)}
 
 
-def summarize_run(directory: str | Path) -> dict[str, Any]:
-    """The summary of a run that lies in a directory, finished or not.
+def _part(run: RunData, part: str | None, levels: Any) -> dict[str, Figures]:
+    """The figures of every cell in a subtask, or in the whole run."""
+    frame, table = run.frame, run.checks
+    speeds = speed_figures(
+        frame, frame.rows(part), run.settings, run.environment, table.draft_passes(part), levels=levels
+    )
+    quality = quality_figures(table, part)
+    found: dict[str, Figures] = {}
+    for label in run.labels:
+        figures = speeds[label] | quality[label] | acceptance_figures(table, part, label)
+        figures |= time_figures(table, part, label) | cost_figures(table, part, label, run.costs)
+        if figures["cost"]:
+            figures["cost"]["gap"] = speed_gap(figures)
+        found[label] = figures
+    return found
+
+
+def _sentences(summary: Mapping[str, Any], cells: Mapping[str, Figures]) -> dict[str, str]:
+    said = {label: explain(title(summary, label), cells[label]) for label in cells if label not in (BASELINE, FLOOR)}
+    return {label: sentence for label, sentence in said.items() if sentence is not None}
+
+
+def _invalid(run: RunData) -> list[dict[str, Any]]:
+    frame = run.frame
+    return [
+        {
+            "prompt_id": frame.prompts[frame.prompt[row]],
+            "turn": int(frame.turn[row]),
+            "method": frame.labels[frame.label[row]],
+            "session": int(frame.session[row]),
+            "repeat": int(frame.repeat[row]),
+            "reason": frame.faults[frame.fault[row]],
+        }
+        for row in np.flatnonzero(~frame.valid)[:MOST_INVALID]
+    ]
+
+
+def write_summary(directory: str | Path, summary: Mapping[str, Any]) -> Path:
+    """Write ``summary.json`` into a run's directory.
 
     Raises:
-        DraftwiseError: the run can't be read, or its prompts aren't those that were measured.
+        DraftwiseError: it can't be written.
     """
-    path = Path(directory)
-    header = read_run(path)
-    settings = BenchSettings.from_record(header["settings"])
-    prompts, environment = read_prompts(path), header["environment"]
-    if environment["prompts_sha256"] != suite_sha256(prompts):
-        raise DraftwiseError(f"{path / PROMPTS} was changed: its prompts are not those that were measured")
-    environment["after"] = read_end(path).get("environment")
-    return summarize(read_records(path), prompts, settings, environment)
-
-
-def write_summary(directory: str | Path, summary: dict[str, Any]) -> Path:
-    """Write ``summary.json`` into a run's directory."""
     path = Path(directory) / SUMMARY
-    try:
-        path.write_text(to_json(summary), encoding="utf-8", errors=ESCAPE)
-    except OSError as error:
-        raise DraftwiseError(f"{path} cannot be written: {error.strerror}") from None
+    write_whole(path, to_json(summary))
     return path
-
-
-def _scores(records: Iterable[Record], prompts: Iterable[Prompt]) -> dict[int, float]:
-    """The score of each sample that has a reference, by its order."""
-    known = {prompt.id: prompt for prompt in prompts}
-    scores: dict[int, float] = {}
-    for record in records:
-        found = score_answer(known[record.prompt_id], record.turn, record.text.strip())
-        if found is not None:
-            scores[record.order] = found
-    return scores
-
-
-def _table(
-    methods: dict[str, Samples], settings: BenchSettings, environment: dict[str, Any], scores: dict[int, float]
-) -> dict[str, Figures]:
-    baseline = methods.get(BASELINE)
-    return {name: method_figures(own, baseline, settings, environment, scores) for name, own in methods.items()}
