@@ -30,6 +30,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "stop_token_ids": ("--stop-id",),
     "draft": ("--draft", "--approx"),
+    "output": ("--output", "-o"),
 }
 """The fields whose option isn't spelled as the field is."""
 
@@ -97,7 +98,7 @@ def keys_of(command: click.Command) -> dict[str, str]:
     keys: dict[str, str] = {}
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name is not None:
-            spellings = [text.lstrip("-").replace("-", "_") for text in parameter.opts]
+            spellings = [text[2:].replace("-", "_") for text in parameter.opts if text.startswith("--")]
             keys |= dict.fromkeys([parameter.name, *spellings], parameter.name)
     return keys
 
