@@ -19,6 +19,8 @@ from draftwise.errors import DraftwiseError, unknown_name
 
 COMMANDS = {
     "bench": "draftwise.cli.bench",
+    "report": "draftwise.cli.report",
+    "compare": "draftwise.cli.compare",
     "generate": "draftwise.cli.generate",
     "tasks": "draftwise.cli.tasks",
     "env": "draftwise.cli.env",
