@@ -41,13 +41,19 @@ def build(shape: Shape | None = None) -> tuple[Any, dict[str, Any]]:
         "invalid": [], "invalid_count": 0, "costs": costs,
         "explanations": {part: {label: f"{p.title} gains here: 2.9 tokens a pass, 2.1 needed to break even."
                                 for label, p in shape.cells.items() if p.most} for part in parts},
-        "best": {}, "warnings": ["BiLD is lossy: its answers score 0.781 where those of AS score 0.804."],
+        "best": {part: _best(table) for part, table in tables.items()} if len(shape.cells) > 4 else {}, "warnings": ["BiLD is lossy: its answers score 0.781 where those of AS score 0.804."],
     }
     run = SimpleNamespace(
         directory=None, settings=None, environment=environment, prompts=tuple(prompts), frame=frame_of(samples_of(shape, groups), {}, list(shape.cells), shape.tokens),
         checks=None, costs=costs, planned=planned, end={}, check_groups=lambda: iter(groups),
     )
     return run, summary
+
+
+def _best(table: dict[str, dict[str, Any]]) -> dict[str, str]:
+    rated = {label: own["speedup"] for label, own in table.items() if own["speedup"] is not None}
+    lossless = {label: value for label, value in rated.items() if not label.startswith("bild")}
+    return {"lossless": max(lossless, key=lossless.__getitem__), "any": max(rated, key=rated.__getitem__)}
 
 
 def _settings(shape: Shape) -> dict[str, Any]:

@@ -35,8 +35,9 @@ FONTS = (
     ("Source Sans 3", "source-sans-3-greek-wght-normal", "U+0370-03FF"),
     ("Source Serif 4", "source-serif-4-latin-wght-normal", "U+0000-00FF,U+2000-206F,U+2191,U+2193,U+2212"),
 )
-MANY_ROWS = 60
-"""With more rows than this the tables by subtask begin folded."""
+
+LONG_TITLE = 22
+"""Where a cell's title has more characters than this, charts stand one below the other."""
 
 
 def build_page(run: RunData, summary: dict[str, Any]) -> str:
@@ -51,7 +52,6 @@ def build_page(run: RunData, summary: dict[str, Any]) -> str:
     page = _templates().get_template("page.html").render(
         **_words(summary, cells),
         results=results,
-        folded=sum(len(part.rows) for part in results) > MANY_ROWS,
         result_heads=tables.RESULT_HEADS,
         acceptance=tables.parts(summary, cells, tables.acceptance_entries, lambda own: own.get("acceptance")),
         acceptance_heads=tables.ACCEPTANCE_HEADS,
@@ -82,6 +82,7 @@ def _words(summary: dict[str, Any], cells: list[CellView]) -> dict[str, Any]:
     return {
         "summary": summary,
         "cells": cells,
+        "columns": "columns" if max((len(cell.title) for cell in cells), default=0) <= LONG_TITLE else "rows",
         "drafting": [cell for cell in cells if (summary["overall"].get(cell.label) or {}).get("acceptance")],
         "title": headline.title(summary, cells),
         "byline": headline.byline(summary),

@@ -34,10 +34,10 @@ class Card:
 
 
 def cards(summary: dict[str, Any], cells: Sequence[CellView]) -> list[Card]:
-    """The headline's cells, the baseline first for its rate."""
+    """The headline's cells: what was found first, then what it is held against."""
     chosen = shown_first(summary, list(cells))
     baseline = [cell for cell in cells if cell.baseline and cell not in chosen]
-    return [_card(summary, cell) for cell in (*baseline, *chosen)]
+    return [_card(summary, cell) for cell in sorted((*chosen, *baseline), key=lambda cell: (cell.baseline, cell.floor))]
 
 
 def _card(summary: dict[str, Any], cell: CellView) -> Card:

@@ -53,7 +53,7 @@ function widthOf(text, weight = 400) {
  * Where the labels of rows stand: beside them if they fit into a third of the width, else above each row.
  * `right` is the room for figures at the end of a row, which then go into the label.
  */
-function layoutRows(labels, width, { right = 0, beside = 24, above = 40 } = {}) {
+function layoutRows(labels, width, { right = 0, beside = 24, above = 36 } = {}) {
   const need = Math.max(0, ...labels.map((label) => widthOf(label))) + 14;
   const stacked = width < NARROW || need > width / 3;
   return { stacked, left: stacked ? 8 : Math.max(need, 60), right: stacked ? 16 : right + 12, step: stacked ? above : beside };
@@ -62,7 +62,7 @@ function layoutRows(labels, width, { right = 0, beside = 24, above = 40 } = {}) 
 /** The marks that name rows: heads in bold, labels, and figures at the right where there is room. */
 function rowNames(rows, place, { figures = () => "" } = {}) {
   const heads = rows.filter((row) => row.head), others = rows.filter((row) => !row.head);
-  const aside = place.stacked ? { frameAnchor: "left", dx: 0, dy: -12 } : { frameAnchor: "left", dx: -place.left };
+  const aside = place.stacked ? { frameAnchor: "left", dx: 0, dy: -13 } : { frameAnchor: "left", dx: -place.left };
   const marks = [
     Plot.text(heads, { y: "key", text: "name", frameAnchor: "left", textAnchor: "start", dx: place.stacked ? 0 : -place.left, dy: 4, fontWeight: 600, fill: "var(--ink)", stroke: "var(--ground)", strokeWidth: 4 }),
     Plot.text(others, { y: "key", text: (row) => (place.stacked ? [row.name, figures(row)].filter(Boolean).join("  ") : row.name), textAnchor: "start", fill: "var(--ink)", stroke: "var(--ground)", strokeWidth: 4, ...aside }),

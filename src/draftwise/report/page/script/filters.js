@@ -1,5 +1,6 @@
 // The filters by subtask and by method, which act on every chart, table and answer, and the search among the answers.
 
+const manySaid = document.querySelectorAll(".said li").length > 45;
 const boxes = [...document.querySelectorAll('input[name="cell"]')];
 
 function applyFilters() {
@@ -18,7 +19,7 @@ function applyFilters() {
 function filterRows() {
   for (const part of document.querySelectorAll("[data-part]")) {
     const number = Number(part.dataset.part);
-    part.hidden = state.part !== 0 && number !== 0 && number !== state.part;
+    part.hidden = number !== 0 && (state.part ? number !== state.part : part.classList.contains("said") && manySaid);
   }
   for (const row of document.querySelectorAll("[data-cell]")) row.hidden = !state.chosen.has(Number(row.dataset.cell));
 }

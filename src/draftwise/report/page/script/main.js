@@ -42,8 +42,9 @@ function wireContents() {
   for (const id of links.keys()) if (byId(id)) watcher.observe(byId(id));
 }
 
-/** On paper nothing can be opened, so everything is. */
-function wirePrint() {
+/** Tables that are folded away until they are asked for; on paper nothing can be opened, so everything is. */
+function wireFolds() {
+  document.querySelectorAll("details.fold").forEach((fold) => { fold.open = false; });
   let opened = [];
   addEventListener("beforeprint", () => {
     opened = [...document.querySelectorAll("details.fold:not([open])")];
@@ -54,7 +55,7 @@ function wirePrint() {
 
 wireScheme();
 wireContents();
-wirePrint();
+wireFolds();
 wireFilters();
 applyFilters();
 watchWidths();

@@ -22,7 +22,7 @@ function drawSamples(width) {
     ? `${DATA.points.left_out.toLocaleString("en")} samples are left out here, evenly, to keep the page small; all far outliers are shown.` : "";
   if (!points.length) return "No sample of the chosen cells was taken here.";
   const cells = CELLS.filter((cell) => points.some((point) => point.cell === cell));
-  const place = layoutRows(cells.map((cell) => cell.title), width, { right: 12, beside: 56, above: 76 });
+  const place = layoutRows(cells.map((cell) => cell.title), width, { right: 12, beside: cells.length > 8 ? 36 : 56, above: cells.length > 8 ? 56 : 76 });
   const row = new Map(cells.map((cell, i) => [cell, i]));
   const shift = place.stacked ? 0.1 : 0;
   const y = (point) => row.get(point.cell) + shift + point.jitter * (place.stacked ? 0.8 : 1);

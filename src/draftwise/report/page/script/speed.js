@@ -85,10 +85,10 @@ function qualityPlot(width, cells, across, up) {
     marks: [
       Plot.gridX({ stroke: "var(--grid)", strokeOpacity: 1 }), Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1 }),
       paired ? [Plot.ruleX([1], { stroke: "var(--ink)" }), Plot.ruleY([0], { stroke: "var(--ink)" })] : [],
+      ...labels,
       Plot.ruleY(points, { y: at(up), x1: at(across, "_low"), x2: at(across, "_high"), stroke: ({ cell }) => cell.color, strokeWidth: 1.5, strokeOpacity: few ? 1 : 0.55 }),
       Plot.ruleX(points, { x: at(across), y1: at(up, "_low"), y2: at(up, "_high"), stroke: ({ cell }) => cell.color, strokeWidth: 1.5, strokeOpacity: few ? 1 : 0.55 }),
       Plot.dot(points, { x: at(across), y: at(up), r: 5, symbol: ({ cell }) => cell.shape, fill: ({ cell }) => (cell.floor ? "var(--ground)" : cell.color), stroke: ({ cell }) => cell.color, strokeWidth: 1.75, title: said, tip: true }),
-      ...labels,
     ],
   });
   return [partLine(), drawn];
@@ -96,15 +96,16 @@ function qualityPlot(width, cells, across, up) {
 
 /** Names beside points, those left out that would lie on another name; the tips and the table hold them all. */
 function placeLabels(points, x, y, across, up, width, height) {
-  const taken = [];
+  const acrossOf = (point) => ((x(point) - across[0]) / (across[1] - across[0])) * width;
+  const down = (point) => (1 - (y(point) - up[0]) / (up[1] - up[0])) * height;
+  const taken = points.map((point) => ({ from: acrossOf(point) - 6, to: acrossOf(point) + 6, top: down(point) - 6, bottom: down(point) + 6 }));
   const marks = [];
   for (const point of points) {
-    const left = ((x(point) - across[0]) / (across[1] - across[0])) * width;
-    const top = (1 - (y(point) - up[0]) / (up[1] - up[0])) * height;
+    const left = acrossOf(point), top = down(point);
     const size = widthOf(point.cell.title, 600);
-    const fits = [[9, -12, "start"], [-9, -12, "end"], [9, 14, "start"], [-9, 14, "end"]].find(([dx, dy, anchor]) => {
+    const fits = [[9, -12, "start"], [-9, -12, "end"], [9, 14, "start"], [-9, 14, "end"], [12, 0, "start"], [-12, 0, "end"]].find(([dx, dy, anchor]) => {
       const from = anchor === "start" ? left + dx : left + dx - size;
-      const box = { from, to: from + size, top: top + dy - 9, bottom: top + dy + 9 };
+      const box = { from, to: from + size, top: top + dy - 8, bottom: top + dy + 8 };
       const free = box.from >= -40 && box.to <= width + 20 && !taken.some((other) => box.from < other.to && box.to > other.from && box.top < other.bottom && box.bottom > other.top);
       if (free) taken.push(box);
       return free;
