@@ -159,9 +159,9 @@ def row_keys(columns: Sequence[Longs | Ints]) -> Longs:
 def _columns(rows: array[int]) -> dict[str, NDArray[Any]]:
     table = np.frombuffer(rows, np.int64).reshape(-1, len(COLUMNS))
     for name, column in zip(COLUMNS, table.T, strict=True):
-        low, high = int(column.min(initial=0)), int(column.max(initial=0))
-        if COLUMNS[name] is np.int32 and not (low >= -(1 << 31) and high < 1 << 31):
-            raise DraftwiseError(f"the samples have {name} from {low} to {high}, which can't be")
+        worst = max(int(column.max(initial=0)), -int(column.min(initial=0)))
+        if COLUMNS[name] is np.int32 and worst >= 1 << 31:
+            raise DraftwiseError(f"a sample has {name} ±{worst}, which can't be")
     return {name: column.astype(COLUMNS[name]) for name, column in zip(COLUMNS, table.T, strict=True)}
 
 

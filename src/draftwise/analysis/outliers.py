@@ -74,7 +74,7 @@ def raw_points(frame: Frame, limit: int, levels: Levels | None = None) -> tuple[
     rest = np.flatnonzero(frame.valid & ~chosen)
     rest = rest[np.argsort(frame.label[rest], kind="stable")]
     room = min(len(rest), max(0, limit - int(chosen.sum())))
-    chosen[rest[np.arange(room) * len(rest) // max(1, room)]] = True
+    chosen[rest[(2 * np.arange(room) + 1) * len(rest) // max(1, 2 * room)]] = True
     rows = np.flatnonzero(chosen)
     return [_point(frame, row, int(levels[row])) for row in rows.tolist()], int(frame.valid.sum()) - len(rows)
 

@@ -99,20 +99,26 @@ def components(values: Floats, weights: Floats) -> Components | None:
 
 
 def _crossed(cells: Floats, weights: Floats, noise: float | None) -> Components:
-    """The parts from the means of each prompt in each session: [P, S], NaN where there are none."""
-    prompts, sessions = cells.shape
+    """The parts from the means of each prompt in each session: [P, S], NaN where there are none.
+
+    A session that was cut short, with less than half of the prompts of another, says too little of its mood.
+    """
+    prompts = len(cells)
     known = ~np.isnan(cells)
     means = _mean(cells, known.sum(axis=1))
     prompt_part = float((weights**2 * (means - weights @ means) ** 2).sum()) * prompts / (prompts - 1)
-    here, freedom = known.sum(axis=0), int(known.sum()) - prompts - sessions + 1
+    long = known.sum(axis=0) * 2 >= known.sum(axis=0).max()
+    away = (cells - means[:, None])[:, long]
+    sessions, here = away.shape[1], known.sum(axis=0)[long]
+    freedom = int(here.sum()) - prompts - sessions + 1
     if sessions == 1 or freedom < 1:
         return Components(prompt_part, prompts - 1, prompt_part, prompts - 1, 0.0, 0, noise)
-    away = cells - means[:, None]
     moods = _mean(away.T, here)
+    moods = moods - (here * moods).sum() / here.sum()
     rest = float(np.nansum((away - moods) ** 2)) / freedom
     between = float((here * moods**2).sum()) / (sessions - 1)
     total = here.sum()
-    each = (total - (here**2).sum() / total) / (sessions - 1)  # cells a session, P where none is missing
+    each = (total - (here**2).sum() / total) / (sessions - 1)  # prompts a session, P where none is missing
     scale = float(((here / total) ** 2).sum() / each)
     session_part = max(0.0, between - rest) * scale
     variance = prompt_part + session_part
