@@ -51,6 +51,11 @@ def figures(
     }
 
 
+def itself(rate: float) -> dict[str, Any]:
+    """The figures of plain decoding: compared with itself it gives exactly 1."""
+    return figures(rate, 1.0) | {f"{key}_{end}": 1.0 for key in SPREAD[2:5] for end in ("low", "high")}
+
+
 def drafted(own: dict[str, Any], positions: int = 4, unsure: float | None = None) -> dict[str, Any]:
     """The figures of a cell that drafts so many tokens a round."""
     acceptance = {
@@ -70,7 +75,7 @@ def drafted(own: dict[str, Any], positions: int = 4, unsure: float | None = None
 def make_summary() -> dict[str, Any]:
     """Plain decoding, its noise floor, SPS and BiLD on two subtasks; incomplete."""
     cells = {
-        "as": figures(123.449),
+        "as": itself(123.449),
         "as*": figures(123.0, 1.0),
         "sps": drafted(figures(234.56, 1.87)),
         "bild": drafted(figures(200, 1.6, 0.4, -0.1), positions=6, unsure=0.2),

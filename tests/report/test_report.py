@@ -25,7 +25,8 @@ def summary() -> dict[str, Any]:
 def printed(summary: dict[str, Any], width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width)
     report_run(summary, console)
-    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return [line.rstrip() for line in text.splitlines()]
 
 
 def test_result_lines_have_the_seeds_form(summary: dict[str, Any]) -> None:
@@ -88,6 +89,12 @@ def test_the_verdict_stands_behind_the_speed_up_and_in_words_where_there_is_room
     wide = next(line for line in printed(summary, 120) if line.startswith("SPS"))
     assert {"▲": " faster ", "≈": " no difference ", "▼": " slower "}[sign] in wide
     assert "▲ faster, ▼ slower, ≈ no difference shown." in " ".join(" ".join(printed(summary, 80)).split())
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_plain_decoding_is_no_news_to_itself(summary: dict[str, Any], width: int) -> None:
+    row = next(line for line in printed(summary, width) if line.startswith("AS "))
+    assert row.split()[3] == "1.00" and not {"≈", "difference", "[1.00–1.00]"} & set(row.split())
 
 
 def test_the_noise_floor_has_a_row_overall_and_no_result_line(summary: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-@click.command("env")
+@click.command("env", short_help="Print the fingerprint of this machine.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
 )

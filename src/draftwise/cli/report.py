@@ -22,10 +22,11 @@ SUFFIXES = {"html": ".html", "md": ".md", "csv": ".csv", "json": ".json", "parqu
 STDOUT = "-"
 
 
-@click.command("report")
+@click.command("report", short_help="Show a run again, or write it in another format.")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(list(SUFFIXES)), help="html if --output's name tells no other.")
 @click.option(
+    "-o",
     "--output",
     metavar="FILE",
     help="Where to write it, - for stdout; if left out, html and parquet go to DIR/report.*.",

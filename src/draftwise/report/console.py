@@ -45,10 +45,7 @@ def report_run(summary: dict[str, Any], console: Console, page: Path | None = No
     console.print()
     console.print(Text(_legend(summary, console.width), style="dim"))
     _print_best(summary, console)
-    for sentence in explanations(summary):
-        console.print(Text.assemble(("· ", "cyan"), printable(sentence)))
-    for note in summary["warnings"]:
-        console.print(Text.assemble(("! ", "bold yellow"), printable(note)))
+    console.print(_sentences(summary))
     console.print()
     console.print(Text(EXPLANATION, style="dim"))
     for line in result_lines(summary):
@@ -56,6 +53,16 @@ def report_run(summary: dict[str, Any], console: Console, page: Path | None = No
     if page is not None:
         console.print()
         console.print(Text.assemble(("page  ", "bold"), str(page)), soft_wrap=True)
+
+
+def _sentences(summary: dict[str, Any]) -> Table:
+    """What explains the figures, and what to beware of, a sentence a row."""
+    table = Table.grid(padding=(0, 1, 0, 0))
+    for sentence in explanations(summary):
+        table.add_row(Text("·", style="cyan"), Text(printable(sentence)))
+    for note in summary["warnings"]:
+        table.add_row(Text("!", style="bold yellow"), Text(printable(note)))
+    return table
 
 
 def _tables(summary: dict[str, Any], width: int) -> Iterator[Table]:
@@ -103,9 +110,10 @@ def _doubtful(figures: Figures) -> bool:
 
 
 def _changes(summary: dict[str, Any]) -> Iterator[str]:
-    """What lossy cells do to the quality, where it can be told."""
+    """What lossy cells do to the quality, where it can be told and they do anything."""
     for label, figures in summary["overall"].items():
-        if not lossless(summary, label) and figures["quality_change"] is not None:
+        spread = [figures[f"quality_change{end}"] for end in ("", "_low", "_high")]
+        if not lossless(summary, label) and any(spread):
             yield f"{title(summary, label)} changes quality by {change_interval(figures, 'quality_change', 3)}."
 
 

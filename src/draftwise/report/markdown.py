@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from draftwise.analysis.names import BASELINE, FLOOR, lossless, title
 from draftwise.report.console import LEGEND
 from draftwise.report.github import bullets, escaped, heading, table
-from draftwise.report.numbers import NOTHING, change_interval, interval, number, rate_interval, share
+from draftwise.report.numbers import NOTHING, change_interval, compared, interval, number, rate_interval, share
 from draftwise.report.shares import PARTS
 
 Figures = dict[str, Any]
@@ -84,7 +84,7 @@ def _price(summary: dict[str, Any], label: str) -> str:
 def _section(section: Section, summary: dict[str, Any]) -> list[str]:
     parts = {"overall": summary["overall"], **{f"subtask {name}": own for name, own in summary["subtasks"].items()}}
     rows = [
-        (part, title(summary, label), *(cell(figures) for _, cell in section.columns))
+        (part, title(summary, label), *(cell(compared(label, figures)) for _, cell in section.columns))
         for part, cells in parts.items()
         for label, figures in cells.items()
         if section.speaks(figures)

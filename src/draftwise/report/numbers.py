@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from draftwise.analysis.names import BASELINE
+
 NOTHING = "–"
 
 FASTER, SLOWER, NO_DIFFERENCE = "faster", "slower", "no difference shown"
 """The verdicts of a comparison with plain decoding."""
 SIGNS = {FASTER: "▲", SLOWER: "▼", NO_DIFFERENCE: "≈"}
 """How a verdict is written where there is no room for words."""
+
+
+COMPARED = ("speedup", "end_to_end_speedup", "speedup_total")
+"""The figures that compare a cell with plain decoding."""
+
+
+def compared(label: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """A cell's figures as they are shown: plain decoding is no news to itself, and its ratio of 1 has no interval."""
+    if label != BASELINE:
+        return figures
+    return figures | {"verdict": None} | {f"{key}_{end}": None for key in COMPARED for end in ("low", "high")}
 
 
 def number(value: float | None, digits: int) -> str:

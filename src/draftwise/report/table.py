@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from draftwise.analysis.names import BASELINE, FLOOR, lossless, title
-from draftwise.report.numbers import FASTER, NO_DIFFERENCE, SIGNS, SLOWER, interval, number, rate_interval
+from draftwise.report.numbers import FASTER, NO_DIFFERENCE, SIGNS, SLOWER, compared, interval, number, rate_interval
 from draftwise.report.plain import printable
 
 WIDE = 100
@@ -128,8 +128,8 @@ def cells_table(
     for column in columns:
         table.add_column(column.head, width=column.width, justify="right", no_wrap=True)
     for label, figures in cells.items():
-        style = "dim" if label == FLOOR else ""
-        table.add_row(cell_title(summary, label), *(column.cell(figures) for column in columns), style=style)
+        style, own = "dim" if label == FLOOR else "", compared(label, figures)
+        table.add_row(cell_title(summary, label), *(column.cell(own) for column in columns), style=style)
     return table
 
 
