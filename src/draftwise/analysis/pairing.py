@@ -1,11 +1,4 @@
-"""Two runs brought together: the prompts that both measured, and what each one found on them.
-
-Prompts and turns are paired. Sessions and repeats of two runs have nothing to do with each other, so it is all one
-which of them stand side by side: the difference of two runs is taken between their first sessions, their second ones
-and so on, and scatters by what both scatter. Where one run has more of them than the other, several of its sessions (or
-repeats) are averaged into one; the mean of m such independent groups has the variance that the scatter between the
-groups, divided by m, estimates without bias, even if the groups are not equally large.
-"""
+"""Two runs brought together: the prompts that both measured, and what each one found on them."""
 
 from __future__ import annotations
 
@@ -17,6 +10,7 @@ from numpy.typing import NDArray
 
 from draftwise.analysis.checks import CheckTable
 from draftwise.analysis.frame import Frame
+from draftwise.analysis.variance import quantile_of_t
 from draftwise.tasks import Prompt
 
 Floats = NDArray[np.float64]
@@ -136,20 +130,44 @@ def over_turns(values: Floats, tasks: Bools) -> Floats:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def fit(*arrays: Floats) -> list[Floats]:
-    """Bring arrays [P, S, R] to the least S and R among them, by averaging sessions and repeats in groups."""
-    sessions, repeats = (min(array.shape[axis] for array in arrays) for axis in (1, 2))
-    return [_fold(_fold(array, sessions, 1), repeats, 2) for array in arrays]
+def contrast(upper: Floats, lower: Floats) -> Floats:
+    """Values [P, N, 1] whose mean is the difference of two runs' means, and which scatter as that difference does.
 
+    Prompts are paired; sessions of two runs have nothing to do with each other, and may be of different numbers. So a
+    prompt's difference is that of its two means, and the N sessions of both runs lie around it as they lie around the
+    mean of their own run, spread by sqrt(N (N - 1) / (S (S - 1))) for a run of S sessions: then the variance of the
+    mean of all N, estimated from their scatter, is the sum of the variances of the two runs' means. That estimate
+    reckons with N - 1 degrees of freedom and there are fewer (Welch's, for sessions that scatter alike in both runs),
+    so the spread is wider by the ratio of the quantiles of t.
 
-def _fold(values: Floats, size: int, axis: int) -> Floats:
-    """Average what stands at ``place``, ``place + size`` … of an axis, leaving out NaN."""
-    if values.shape[axis] == size:
-        return values
-    groups = [np.take(values, range(place, values.shape[axis], size), axis) for place in range(size)]
-    counts = [np.isfinite(group).sum(axis=axis) for group in groups]
-    means = [
-        np.where(count > 0, np.nansum(group, axis=axis) / np.maximum(count, 1), np.nan)
-        for group, count in zip(groups, counts, strict=True)
+    A run with a single session has no scatter of sessions to show. A single prompt's repeats take the part of sessions
+    where both runs have one session.
+
+    Args:
+        upper: [P, S, R], NaN where a sample is missing.
+        lower: the same of the other run, with sessions and repeats of its own.
+    """
+    single = all(len(side) == 1 and side.shape[1] == 1 for side in (upper, lower))
+    cells = [side[:, 0] if single else mean_over(side, 2) for side in (upper, lower)]
+    cells = [side[:, np.isfinite(side).any(axis=0)] for side in cells]
+    means = [mean_over(side, 1)[:, None] for side in cells]
+    difference = means[0] - means[1]
+    sizes = [side.shape[1] for side in cells if side.shape[1] > 1]
+    if not sizes:
+        return difference[:, :, None]
+    number = sum(sizes)
+    freedom = sum(1 / size for size in sizes) ** 2 / sum(1 / (size**2 * (size - 1)) for size in sizes)
+    wider = quantile_of_t(freedom) / quantile_of_t(number - 1)
+    spread = [
+        difference + sign * wider * np.sqrt(number * (number - 1) / (size * (size - 1))) * (side - mean)
+        for sign, side, mean in zip((1, -1), cells, means, strict=True)
+        if (size := side.shape[1]) > 1
     ]
-    return np.stack(means, axis=axis)
+    return np.concatenate(spread, axis=1)[:, :, None]
+
+
+def mean_over(values: Floats, axis: int | tuple[int, ...]) -> Floats:
+    """The mean over axes of what is there, NaN where nothing is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=axis)
+    return np.asarray(np.where(count > 0, np.where(known, values, 0.0).sum(axis=axis) / np.maximum(count, 1), np.nan))

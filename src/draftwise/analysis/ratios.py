@@ -9,7 +9,18 @@ import numpy as np
 
 from draftwise.analysis.bootstrap import NOTHING, Estimate, Resampling, verdict
 from draftwise.analysis.names import BASELINE
-from draftwise.analysis.pairing import Bools, Floats, Shared, Side, Times, fit, known_tasks, over_turns, same_answers
+from draftwise.analysis.pairing import (
+    Bools,
+    Floats,
+    Shared,
+    Side,
+    Times,
+    contrast,
+    known_tasks,
+    mean_over,
+    over_turns,
+    same_answers,
+)
 from draftwise.analysis.run import RunData
 
 OVERALL = "overall"
@@ -77,7 +88,7 @@ class Pair:
         return {
             **_judged("speed", self._ratio(paces[0], paces[1])),
             **_judged("speedup", more),
-            **self._rates(*found.times, known[0] & known[1]),
+            **_rates(*found.times, known[0] & known[1]),
             "agreement": float(np.nanmean(found.same)) if np.isfinite(found.same).any() else None,
             **_named("quality_change", self._mean(found.change)),
             "prompts": int((known[0] & known[1]).any(axis=1).sum()),
@@ -87,18 +98,8 @@ class Pair:
     def _ratio(self, upper: Floats, lower: Floats) -> Estimate:
         """The geometric mean over prompts of the exponential of a difference between the runs."""
         tasks = known_tasks(upper) & known_tasks(lower)
-        one, other = fit(over_turns(upper, tasks), over_turns(lower, tasks))
-        return self._resampling(one).geometric_mean(one - other)
-
-    def _rates(self, first: Times, second: Times, tasks: Bools) -> Figures:
-        """Tokens by seconds in each run, and the plain ratio of the two."""
-        old, old_seconds, new, new_seconds = fit(*(over_turns(part, tasks) for part in (*first, *second)))
-        draws = self._resampling(new)
-        return {
-            "first_tokens_per_second": draws.rate(old, old_seconds).value,
-            "second_tokens_per_second": draws.rate(new, new_seconds).value,
-            **_named("rate_ratio", draws.rate_ratio(new, new_seconds, old, old_seconds)),
-        }
+        values = contrast(over_turns(upper, tasks), over_turns(lower, tasks))
+        return self._resampling(values).geometric_mean(values)
 
     def _mean(self, change: Floats) -> Estimate:
         """The mean over prompts of the mean over turns of a change in quality."""
@@ -108,6 +109,20 @@ class Pair:
     def _resampling(self, values: Floats) -> Resampling:
         shape = prompts, sessions, repeats = values.shape
         return self._draws.setdefault(shape, Resampling((prompts, sessions, repeats), self._seed))
+
+
+def _rates(first: Times, second: Times, tasks: Bools) -> Figures:
+    """Tokens by seconds in each run, every prompt by the mean of its samples, and the plain ratio of the two."""
+    rates: list[float | None] = []
+    for side in (first, second):
+        tokens, seconds = (float(np.nansum(mean_over(over_turns(part, tasks), (1, 2)))) for part in side)
+        rates.append(tokens / seconds if seconds else None)
+    old, new = rates
+    return {
+        "first_tokens_per_second": old,
+        "second_tokens_per_second": new,
+        "rate_ratio": new / old if old and new else None,
+    }
 
 
 def _named(name: str, found: Estimate) -> Figures:
