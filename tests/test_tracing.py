@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from draftwise import Engine, tracing
+from draftwise.decoding.types import Context
 from draftwise.drafters.small_model import SmallModelDrafter
 from draftwise.methods import METHODS
 from draftwise.models.loading import load_model
@@ -151,6 +152,13 @@ def test_each_part_of_a_round_has_its_own_time(monkeypatch: pytest.MonkeyPatch) 
 def test_a_devices_work_belongs_to_the_part_that_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     assert list(map(times, spans_of(monkeypatch, clock, clock.enqueue))) == [FULL, FULL, EMPTY]
+
+
+def test_what_lies_between_the_parts_is_the_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    costly(monkeypatch, Context, "last", lambda: clock.work(5 * MS))  # the block that the target is fed
+    spans = Engine(toy(8)).trace([1], method="as", max_new_tokens=3).rounds
+    assert spans == (Span((), 0, 0, 0, 0, 5 * MS, 0),) * 3
 
 
 def test_without_a_wait_at_the_borders_the_work_would_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:

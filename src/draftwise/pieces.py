@@ -31,21 +31,21 @@ def split_pieces(decode: Decode, ids: Sequence[int]) -> tuple[str, ...]:
 
 
 def _by_blocks(decode: Decode, ids: Sequence[int]) -> Iterator[str]:
+    context: list[int] = []
     first = 0
     while first < len(ids):
-        begin = _context(decode, ids, first)
-        block = ids[begin : first + BLOCK]
-        last = len(block) if first + BLOCK >= len(ids) else _clean_end(decode, block, first - begin)
-        yield from _added(decode, block[:last], first - begin)
-        first = begin + last
+        block = [*context, *ids[first : first + BLOCK]]
+        last = len(block) if first + BLOCK >= len(ids) else _clean_end(decode, block, len(context))
+        yield from _added(decode, block[:last], len(context))
+        taken = block[len(context) : last]
+        first += len(taken)
+        context = _tail(decode, taken) or context
 
 
-def _context(decode: Decode, ids: Sequence[int], first: int) -> int:
-    """Where a block's context begins: far enough back that it has a text, so the block isn't a text's beginning."""
-    size = CONTEXT
-    while size < first and not decode(ids[first - size : first]):
-        size *= 2
-    return max(0, first - size)
+def _tail(decode: Decode, block: list[int]) -> list[int] | None:
+    """The end of a block, long enough to have a text, so what comes behind it isn't a text's beginning."""
+    sizes = (CONTEXT << doubled for doubled in range(BLOCK.bit_length()))
+    return next((block[-size:] for size in sizes if decode(block[-size:])), None)
 
 
 def _clean_end(decode: Decode, block: Sequence[int], first: int) -> int:

@@ -68,7 +68,7 @@ import os, threading, torch
 from draftwise.bench.pinning import pinned_threads
 torch.set_num_threads(2)
 idle = threading.Event()
-other = threading.Thread(target=idle.wait)  # a thread that doesn't compute stays free
+other = threading.Thread(target=idle.wait, daemon=True)  # a thread that doesn't compute stays free
 other.start()
 def masks():
     return {int(task): os.sched_getaffinity(int(task)) for task in os.listdir("/proc/self/task")}
