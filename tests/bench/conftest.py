@@ -3,15 +3,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from fakes import METHODS, FakeEngine, add_suite
+from fakes import COSTS, METHODS, FakeEngine, add_suite
 
-from draftwise.bench import BenchSettings
+from draftwise.bench import BenchSettings, fingerprint, measure
 from draftwise.options import DecodingOptions
 from draftwise.tasks import SUITES
 
 
 @pytest.fixture(autouse=True)
-def small_suite() -> Iterator[None]:
+def small_suite(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A suite of seven turns; no git is asked, and no fake model's pass is timed."""
+    monkeypatch.setattr(fingerprint, "code_revision", lambda root: None)
+    monkeypatch.setattr(measure, "measure_costs", lambda *_: COSTS)
     add_suite()
     yield
     del SUITES["small"]

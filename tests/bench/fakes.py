@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from types import SimpleNamespace
 from typing import Any
 
 from draftwise.bench.models import Models
+from draftwise.bench.records import Sample
 from draftwise.options import DecodingOptions
 from draftwise.tasks import SUITES, Prompt, shipped
+from draftwise.tracing import Span
 
 METHODS = ("as", "sps", "bild")
 MS = 1_000_000
 CONTEXT = 400
-PASS = {"as": 10 * MS, "sps": 15 * MS, "bild": 12 * MS}
+PASS = {"as": 10 * MS, "as*": 10 * MS, "sps": 15 * MS, "bild": 12 * MS}
 """What a target pass of each method costs."""
+
+TASKS = 7
+SAMPLES = TASKS * 3 * 3
+"""Of a run of the small suite with three methods and three repeats."""
+
+COSTS: dict[str, Any] = {"context": 20, "target": {"1": 10, "2": 11}, "drafts": {"builtin": {"1": 1}}, "passes": 5}
 
 
 def prompts() -> list[Prompt]:
@@ -36,10 +46,21 @@ def add_suite() -> None:
     SUITES["small"] = shipped(prompts)
 
 
+def model(**facts: Any) -> Any:
+    return SimpleNamespace(device="cpu", bytes_per_pass=None, eos_token_ids=(0,), start_token_id=None, **facts)
+
+
+def groups(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """Samples of one task in one repeat of one session that stand together."""
+    keys = groupby(samples, key=lambda item: (item.session, item.repeat, item.prompt_id, item.turn))
+    return [list(group) for _, group in keys]
+
+
 @dataclass
 class Call:
-    """One call of ``generate``."""
+    """One call of ``generate`` or ``trace``."""
 
+    kind: str
     ids: tuple[int, ...]
     method: str
     seed: int
@@ -57,10 +78,8 @@ class FakeEngine:
     nap: float = 0.0
     now: int = 1_000
     calls: list[Call] = field(default_factory=list)
-    target: Any = field(default_factory=lambda: SimpleNamespace(device="cpu", bytes_per_pass=None, eos_token_ids=(2,)))
-    draft: Any = field(
-        default_factory=lambda: SimpleNamespace(max_positions=CONTEXT, start_token_id=None, bytes_per_pass=None)
-    )
+    target: Any = field(default_factory=model)
+    draft: Any = field(default_factory=lambda: model(max_positions=CONTEXT))
     chat_template: Any = None
     context: int = CONTEXT
 
@@ -84,12 +103,23 @@ class FakeEngine:
     def check_prompt(self, ids: list[int], method: str, options: DecodingOptions) -> None:
         assert 0 < len(ids) <= self.prompt_limit(options)
 
+    def pieces(self, ids: Sequence[int]) -> tuple[str, ...]:
+        return (f" answer {ids[0]}", *[""] * (len(ids) - 1))
+
     def generate(self, ids: list[int], *, method: str, seed: int, **options: Any) -> Any:
-        self.calls.append(Call(tuple(ids), method, seed, options, self.now))
+        return self._answer("generate", ids, method, seed, options)
+
+    def trace(self, ids: list[int], *, method: str, seed: int, **options: Any) -> Any:
+        out = self._answer("trace", ids, method, seed, options)
+        spans = [Span((7,) * item.drafted, item.drafted, 1, 2, 3, 4, 5) for item in out.rounds]
+        return SimpleNamespace(generation=out, rounds=tuple(spans))
+
+    def _answer(self, kind: str, ids: list[int], method: str, seed: int, options: dict[str, Any]) -> Any:
+        self.calls.append(Call(kind, tuple(ids), method, seed, options, self.now))
         time.sleep(self.nap)
         count = options["max_new_tokens"]
         tokens = tuple((sum(ids) + place) % 97 for place in range(count))
-        width = 1 if method == "as" else 2
+        width = 1 if method.startswith("as") else 2
         sizes = [min(width, count - start) for start in range(0, count, width)]
         rounds = tuple(SimpleNamespace(drafted=width - 1, accepted=size - 1, emitted=size) for size in sizes)
         decode = PASS[method] * len(rounds)
