@@ -79,7 +79,9 @@ def browser_payload(run: RunData, cells: Sequence[CellView], subtasks: Sequence[
             continue
         shelf.put(_task(prompt, part[first.subtask], group, number, room))
         pieces.learn(group)
+    place = {name: number for number, name in enumerate(prompts)}
     tasks = [task for shelf in shelves.values() for task in shelf.tasks]
+    tasks.sort(key=lambda task: (task["part"], place[task["id"]], task["turn"]))
     total = sum(len(prompt.turns) for prompt in run.prompts)
     return {"tasks": tasks, "total": total, "pieces": pieces.of(_rejected_ids(tasks))}
 

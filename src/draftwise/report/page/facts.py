@@ -64,7 +64,7 @@ def _model(model: Mapping[str, Any], read: float | None) -> str:
     revision = f"@{model['revision']}" if model.get("revision") else ""
     facts = [f"{model.get('name')}{revision}", *(str(model[key]) for key in ("dtype", "device") if model.get(key))]
     if model.get("implementation"):
-        facts.append(f"run by {model['implementation']}")
+        facts.append(f"{model['implementation']} implementation")
     if model.get("context"):
         facts.append(f"context {model['context']}")
     return ", ".join(facts + ([f"reads {words.size(read)} a pass"] if read else []))

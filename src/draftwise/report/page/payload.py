@@ -24,6 +24,7 @@ DRAWN = (
     *("tokens_per_second", "tokens_per_second_low", "tokens_per_second_high"),
     *("verdict", "agreement", "acceptance_length", "bandwidth_share", "samples"),
 )
+OWN = ("speedup", "speedup_low", "speedup_high", "verdict", "quality_change")
 ACCEPTANCE = ("unconditional", "conditional", "histogram", "rounds", "length", "rate")
 COST = ("expected_speedup", "formula_speedup", "break_even", "c", "v")
 TIME = ("draft", "verify", "judge", "engine", "wait")
@@ -36,16 +37,16 @@ def payload(run: RunData, summary: dict[str, Any], cells: Sequence[CellView]) ->
     return {
         "cells": [asdict(cell) for cell in cells],
         "subtasks": names,
-        "figures": [[_drawn(table.get(cell.label) or {}) for cell in cells] for table in parts],
+        "figures": [[_drawn(cell, table.get(cell.label) or {}) for cell in cells] for table in parts],
         "costs": _costs(summary.get("costs")),
         "points": _points(run, cells),
         "browser": browser_payload(run, cells, names),
     }
 
 
-def _drawn(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures that are drawn, those that are None left out."""
-    found = {key: figures.get(key) for key in DRAWN}
+def _drawn(cell: CellView, figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures that are drawn, those that are None left out, and the baseline's comparison with itself."""
+    found = {key: figures.get(key) for key in DRAWN if not (cell.baseline and key in OWN)}
     for key, names in (("acceptance", ACCEPTANCE), ("cost", COST), ("time", (*TIME, "round_ns"))):
         inner = figures.get(key)
         found[key] = {name: inner.get(name) for name in names} if inner else None

@@ -46,8 +46,12 @@ function writtenNode(task, answer) {
     const { kind, fallen, first, round } = kinds[i];
     if (fallen.length) box.append(fellNode(fallen));
     if (answer.differs === i) box.append(make("span", { class: "parts-here", title: `the first token that is not AS’s, number ${i + 1}` }, "≠"));
-    const drafts = answer.rounds != null;
-    box.append(make("span", { class: `t ${kind}${drafts && first && i ? " first" : ""}`, title: drafts ? `token ${i + 1}, round ${round}: ${SAID[kind]}` : null }, ...(piece === "" ? [endMark(i, pieces, answer)] : textNodes(piece))));
+    const drafts = answer.rounds != null, begins = drafts && (first || fallen.length > 0) && i > 0;
+    // The space before a token that begins something stands before its ground, so that it shows as a gap.
+    const space = begins || i === 0 ? piece.match(/^ +(?=\S)/)?.[0] ?? "" : "";
+    if (i > 0) box.append(space);
+    const token = piece === "" ? [endMark(i, pieces, answer)] : textNodes(piece.slice(space.length));
+    box.append(make("span", { class: `t ${kind}${begins && !space && !fallen.length ? " first" : ""}`, title: drafts ? `token ${i + 1}, round ${round}: ${SAID[kind]}` : null }, ...token));
   });
   if (answer.differs === pieces.length) box.append(make("span", { class: "parts-here", title: "AS goes on here" }, "≠ ends"));
   const cut = answer.pieces ? answer.cut : task.base?.cut;
@@ -107,7 +111,8 @@ function countLine(found) {
   if (!tasks.length) return "The run holds no answer yet.";
   const left = total - tasks.length;
   const carried = left > 0 ? ` This page carries ${tasks.length.toLocaleString("en")} of the run’s ${total.toLocaleString("en")}, the first of each subtask, to stay small; checks.jsonl holds all.` : "";
-  return `${found.toLocaleString("en")} of ${tasks.length.toLocaleString("en")} prompts match.${carried}`;
+  const noun = tasks.some(({ turn }) => turn) ? "turns" : "prompts";
+  return `${found.toLocaleString("en")} of ${tasks.length.toLocaleString("en")} ${noun} match.${carried}`;
 }
 
 function drawBrowser() {

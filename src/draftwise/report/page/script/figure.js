@@ -97,13 +97,16 @@ function keys(entries) {
 /** The line above a chart that shows one part alone. */
 const partLine = () => make("p", { class: "keys" }, PARTS[state.part]);
 
-/** Round ticks for ratios on a logarithmic scale, as many as the width holds. */
+/** Round ticks for ratios on a logarithmic scale: 1 first, then the roundest that stand clear of those chosen. */
 function ratioTicks(low, high, width) {
-  const most = Math.max(3, Math.floor(width / 56));
-  for (const step of [0.05, 0.1, 0.2, 0.25, 0.5, 1]) {
-    const first = Math.ceil(low / step), last = Math.floor(high / step);
-    const ticks = Array.from({ length: last - first + 1 }, (_, i) => Math.round((first + i) * step * 100) / 100).filter((tick) => tick > 0);
-    if (ticks.length <= most) return ticks.includes(1) || low > 1 || high < 1 ? ticks : [...ticks, 1].sort((a, b) => a - b);
+  const steps = [1, 0.5, 0.25, 0.1, 0.05];
+  const place = (tick) => (width * Math.log(tick / low)) / Math.log(high / low);
+  const chosen = low <= 1 && high >= 1 ? [1] : [];
+  for (const step of [32, 16, 8, 4, 2, ...steps]) {
+    for (let i = Math.max(1, Math.ceil(low / step)); i * step <= high; i++) {
+      const tick = Math.round(i * step * 100) / 100;
+      if (chosen.every((other) => Math.abs(place(tick) - place(other)) >= 44)) chosen.push(tick);
+    }
   }
-  return [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32].filter((tick) => tick >= low && tick <= high);
+  return chosen.sort((a, b) => a - b);
 }

@@ -81,9 +81,9 @@ function qualityPlot(width, cells, across, up) {
   const drawn = plot("Quality against speed of each cell, with 95 % intervals", {
     width, height: high, marginLeft: 56, marginRight: 24, marginTop: 28, marginBottom: 42,
     x: { domain: [first - wide, last + wide], label: paired ? "speed-up against plain decoding →" : "tokens/s →", labelAnchor: "right", tickFormat: paired ? (tick) => `${tick}×` : undefined, ticks: Math.max(3, Math.floor(width / 90)), tickSize: 0 },
-    y: { domain: [bottom - room, top + room], label: paired ? "↑ change of quality against AS" : "↑ quality", labelAnchor: "top", ticks: 6, tickSize: 0, tickFormat: paired ? (tick) => (tick > 0 ? "+" : "") + fixed(tick) : (tick) => fixed(tick) },
+    y: { domain: [bottom - room, top + room], label: paired ? "↑ change of quality against AS" : "↑ quality", labelAnchor: "top", ticks: 5, tickSize: 0, tickFormat: (tick) => (paired && tick > 0 ? "+" : "") + String(Number(tick.toFixed(4))).replace("-", "−") },
     marks: [
-      Plot.gridX({ stroke: "var(--grid)", strokeOpacity: 1 }), Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1 }),
+      Plot.gridX({ stroke: "var(--grid)", strokeOpacity: 1 }), Plot.gridY({ stroke: "var(--grid)", strokeOpacity: 1, ticks: 5 }),
       paired ? [Plot.ruleX([1], { stroke: "var(--ink)" }), Plot.ruleY([0], { stroke: "var(--ink)" })] : [],
       ...labels,
       Plot.ruleY(points, { y: at(up), x1: at(across, "_low"), x2: at(across, "_high"), stroke: ({ cell }) => cell.color, strokeWidth: 1.5, strokeOpacity: few ? 1 : 0.55 }),
