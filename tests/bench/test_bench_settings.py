@@ -18,7 +18,7 @@ def test_the_defaults_are_the_seed_experiments() -> None:
     settings = BenchSettings()
     assert (settings.target, settings.methods, settings.limit, settings.repeats) == (
         "builtin",
-        ("as", "sps", "bild"),
+        ("as", "as*", "sps", "bild"),
         20,
         3,
     )
@@ -28,7 +28,7 @@ def test_the_defaults_are_the_seed_experiments() -> None:
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ({"methods": ("as", "magic")}, "method 'magic'; choose from: as, sps, bild"),
+        ({"methods": ("as", "magic")}, "method 'magic'; choose from: as, as\\*, sps, bild"),
         ({"methods": ()}, "methods must be at least one name"),
         ({"methods": ("as", "as")}, "methods must be different names"),
         ({"suite": "nothing"}, "suite 'nothing'; choose from: builtin"),
@@ -37,6 +37,8 @@ def test_the_defaults_are_the_seed_experiments() -> None:
         ({"repeats": -1}, "repeats must be"),
         ({"warmups": 0}, "warmups must be"),
         ({"threads": 0}, "threads must be"),
+        ({"sessions": 0}, "sessions must be a whole number of at least 1, not 0"),
+        ({"pin": 1}, "pin must be"),
         ({"target": ""}, "target must be"),
         ({"dtype": "int3"}, "unknown dtype 'int3'; choose from: float32, bfloat16"),
         ({"draft_dtype": "int3"}, "unknown dtype 'int3'"),
@@ -62,7 +64,7 @@ def test_settings_survive_the_way_through_json() -> None:
     decoding = DecodingOptions(rollback_threshold=float("inf"), stop_token_ids=(3, 4), seed=2**62)
     sweep = (Axis("rollback_threshold", (float("inf"), 3.0)), Axis("draft", ("a", "b")))
     settings = BenchSettings(
-        methods=("bild",), subtasks=("qa",), threads=2, draft="a", truncate="left", decoding=decoding, sweep=sweep
+        methods=("bild",), subtasks=("qa",), threads=2, sessions=3, pin=True, draft="a", truncate="left", decoding=decoding, sweep=sweep
     )
     assert BenchSettings.from_record(json.loads(json.dumps(settings.to_record(), allow_nan=False))) == settings
 

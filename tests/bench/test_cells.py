@@ -7,7 +7,7 @@ import pytest
 
 from draftwise.bench import BenchSettings
 from draftwise.bench.cells import Cell, describe_cells, make_cells, short_names
-from draftwise.bench.records import to_json
+from draftwise.bench.files import to_json
 from draftwise.bench.settings import Axis
 from draftwise.methods import METHODS
 from draftwise.options import DecodingOptions

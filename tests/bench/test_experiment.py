@@ -27,6 +27,7 @@ def test_options_of_some_methods_are_swept_within_one_run() -> None:
     assert run.label == ""
     assert [cell.label for cell in make_cells(run.settings)] == [
         "as",
+        "as*",
         "sps gamma=2",
         "sps gamma=4",
         "bild rollback_threshold=3",

@@ -1,43 +1,70 @@
 from __future__ import annotations
 
-from itertools import groupby
+import random
 
 from fakes import METHODS, prompts
 
-from draftwise.bench.plan import make_plan, tasks_of
+from draftwise.bench.plan import Group, Task, make_plan, task_seed, tasks_of
 
 TASKS = tasks_of(prompts())
 MANY = [(f"p{n}", 0) for n in range(50)]
+
+
+def plan(tasks: list[Task], *, sessions: int = 1, repeats: int = 2, seed: int = 0) -> list[Group]:
+    return list(make_plan(tasks, METHODS, sessions=sessions, repeats=repeats, seed=seed))
 
 
 def test_every_turn_is_a_task() -> None:
     assert TASKS == [("chat-0", 0), ("chat-0", 1), ("chat-1", 0), ("chat-1", 1), ("qa-0", 0), ("qa-1", 0), ("qa-2", 0)]
 
 
-def test_each_sample_is_planned_once_and_numbered_in_order() -> None:
-    plan = make_plan(TASKS, METHODS, 3, seed=0)
-    assert [step.order for step in plan] == list(range(len(TASKS) * 3 * 3))
-    assert len({(step.task, step.cell, step.repeat) for step in plan}) == len(plan)
+def test_each_group_is_planned_once_and_its_samples_numbered_in_order() -> None:
+    groups = plan(TASKS, sessions=2, repeats=3)
+    assert [group.first for group in groups] == list(range(0, len(TASKS) * 2 * 3 * 3, 3))
+    assert len({group.key for group in groups}) == len(groups) == len(TASKS) * 2 * 3
+    assert [group.session for group in groups] == [0] * len(TASKS) * 3 + [1] * len(TASKS) * 3
 
 
 def test_all_cells_of_a_prompt_run_back_to_back() -> None:
-    plan = make_plan(TASKS, METHODS, 2, seed=0)
-    groups = [list(group) for _, group in groupby(plan, key=lambda step: (step.repeat, step.task))]
-    assert all(sorted(step.cell for step in group) == sorted(METHODS) for group in groups)
-    assert all(len({step.seed for step in group}) == 1 for group in groups)
+    assert all(sorted(group.labels) == sorted(METHODS) for group in plan(TASKS))
 
 
-def test_the_order_of_cells_and_prompts_changes_with_each_repeat() -> None:
-    plan = make_plan(MANY, METHODS, 2, seed=0)
-    orders = {(step.repeat, step.task): [] for step in plan}
-    for step in plan:
-        orders[(step.repeat, step.task)].append(step.cell)
-    assert len({tuple(order) for order in orders.values()}) == 6
-    assert any(orders[(0, task)] != orders[(1, task)] for task in MANY)
-    first, second = plan[: len(plan) // 2], plan[len(plan) // 2 :]
-    assert [step.task for step in first] != [step.task for step in second]
+def test_the_order_of_cells_and_prompts_changes_with_each_repeat_and_session() -> None:
+    groups = plan(MANY, sessions=2)
+    orders = {group.key: group.labels for group in groups}
+    assert len(set(orders.values())) == 6
+    for other in ((0, 1), (1, 0), (1, 1)):
+        assert any(orders[(*other, task)] != orders[(0, 0, task)] for task in MANY)
+    passes = [tuple(group.task for group in groups[start : start + 50]) for start in range(0, 200, 50)]
+    assert len(set(passes)) == 4 and all(sorted(found) == sorted(MANY) for found in passes)
+
+
+def test_no_cell_is_first_more_often_than_chance_allows() -> None:
+    """Each is first in a third of 2,000 groups; 100 from that is more than 4.7 standard deviations (21)."""
+    firsts = [group.labels[0] for group in plan(MANY, repeats=40)]
+    assert len(firsts) == 2000
+    assert all(abs(firsts.count(label) - 2000 / 3) < 100 for label in METHODS)
+
+
+def test_a_cell_that_always_goes_first_would_be_seen() -> None:
+    """The planted cheat of the rule above: an order that is not shuffled."""
+    firsts = [METHODS[0] for _ in plan(MANY, repeats=40)]
+    assert any(abs(firsts.count(label) - 2000 / 3) >= 100 for label in METHODS)
+
+
+def test_a_task_has_the_same_seed_in_all_repeats_and_sessions_and_no_other_has_it() -> None:
+    seeds = {(group.task, group.seed) for group in plan(MANY, sessions=3, repeats=3)}
+    assert seeds == {(task, task_seed(0, task)) for task in MANY}
+    assert len({seed for _, seed in seeds}) == len(MANY) and all(0 <= seed < 2**63 for _, seed in seeds)
 
 
 def test_the_seed_gives_the_plan_again_and_another_seed_another() -> None:
-    assert make_plan(MANY, METHODS, 2, seed=3) == make_plan(MANY, METHODS, 2, seed=3)
-    assert make_plan(MANY, METHODS, 2, seed=3) != make_plan(MANY, METHODS, 2, seed=4)
+    state = random.getstate()
+    assert plan(MANY, seed=3) == plan(MANY, seed=3)
+    assert plan(MANY, seed=3) != plan(MANY, seed=4)
+    assert random.getstate() == state, "the plan draws on nobody else's random numbers"
+
+
+def test_more_repeats_or_sessions_only_add_to_the_plan() -> None:
+    assert plan(MANY, repeats=3)[: len(MANY) * 2] == plan(MANY, repeats=2)
+    assert plan(MANY, sessions=2)[: len(MANY) * 2] == plan(MANY)

@@ -1,107 +1,133 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from draftwise.bench import prepare_directory
-from draftwise.bench.records import Record, RoundCounts, RunWriter, read_records, read_run
+from draftwise.bench.records import Check, RoundTrace, Sample, read_checks, read_samples, to_line
 from draftwise.errors import DraftwiseError
 
-RECORD = Record(
+SAMPLE = Sample(
     prompt_id="a",
     subtask="qa",
     turn=0,
     method="sps",
-    repeat=0,
-    order=0,
-    seed=2**62,
+    session=1,
+    repeat=2,
+    order=7,
+    seed=2**63 - 1,
     prompt_tokens=4,
     new_tokens=(5, 6, 7),
-    rounds=(RoundCounts(4, 1, 2), RoundCounts(4, 0, 1)),
-    finish_reason="eos",
-    text=" schön\n",
+    passes=2,
+    compilations=0,
     prefill_ns=1,
     ttft_ns=2,
     decode_ns=3,
     total_ns=5,
 )
+CHECK = Check(
+    prompt_id="a",
+    subtask="qa",
+    turn=0,
+    method="sps",
+    seed=2**63 - 1,
+    prompt_tokens=4,
+    new_tokens=(5, 6, 7),
+    pieces=(" sch", "ön", "\n"),
+    finish_reason="eos",
+    text=" schön\n",
+    score=None,
+    rounds=(RoundTrace((5, 9), 1, 2, 2, 10, 20, 3, 4, 0), RoundTrace((), 0, 1, 0, 0, 20, 3, 4, 0)),
+)
 
 
-def written(directory: Path, count: int = 3) -> Path:
-    with RunWriter(directory, {"settings": {}}) as writer:
-        for _ in range(count):
-            writer.add(RECORD)
-    return directory / "records.jsonl"
+def written(directory: Path, *samples: Sample) -> Path:
+    path = directory / "records.jsonl"
+    path.write_bytes(b"".join(map(to_line, samples)))
+    return path
 
 
-def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
-    written(tmp_path, 2)
-    assert read_records(tmp_path) == [RECORD, RECORD]
-    assert read_run(tmp_path) == {"schema": 2, "settings": {}}
+def read(directory: Path) -> list[Sample]:
+    return list(read_samples(directory))
 
 
-def test_a_line_is_on_the_disk_as_soon_as_it_is_added(tmp_path: Path) -> None:
-    with RunWriter(tmp_path, {}) as writer:
-        writer.add(RECORD)
-        assert read_records(tmp_path) == [RECORD]
+def test_samples_and_checks_come_back_as_they_were(tmp_path: Path) -> None:
+    written(tmp_path, SAMPLE, SAMPLE)
+    other = msgspec.structs.replace(CHECK, turn=1, score=0.5)
+    (tmp_path / "checks.jsonl").write_bytes(to_line(CHECK) + to_line(CHECK) + to_line(other))
+    assert read(tmp_path) == [SAMPLE, SAMPLE]
+    assert list(read_checks(tmp_path)) == [[CHECK, CHECK], [other]]
 
 
-@pytest.mark.parametrize("cut", [1, 2, 40, 200])
-def test_a_torn_last_line_is_passed_over(tmp_path: Path, cut: int) -> None:
-    path = written(tmp_path)
-    path.write_bytes(path.read_bytes()[:-cut])
-    assert read_records(tmp_path) == [RECORD, RECORD]
+def test_a_line_is_json_that_begins_with_the_schemas_version() -> None:
+    for record in (SAMPLE, CHECK):
+        line = to_line(record)
+        assert line.startswith(b'{"schema":3,') and line.endswith(b"}\n") and line.count(b"\n") == 1
+        assert json.loads(line).keys() == set(record.__struct_fields__)
 
 
-def test_a_spoilt_line_before_the_last_is_an_error(tmp_path: Path) -> None:
-    path = written(tmp_path)
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join([lines[0], lines[1][:50], lines[2]]) + "\n")
-    with pytest.raises(DraftwiseError, match="line 2 is not a record"):
-        read_records(tmp_path)
+@pytest.mark.parametrize(
+    "text",
+    ["a\u2028b\u2029c\x85d", "tab\tline\nreturn\r\x0b\x0c", "NUL\0", "\x1b[31m\x7f", '"\\', "\U0001f600", "<script>", ""],
+)
+def test_whatever_a_model_wrote_stays_on_one_line(tmp_path: Path, text: str) -> None:
+    odd = msgspec.structs.replace(CHECK, text=text, pieces=(text,))
+    line = to_line(odd)
+    assert line.count(b"\n") == 1 and b"\r" not in line
+    (tmp_path / "checks.jsonl").write_bytes(line * 2)
+    assert list(read_checks(tmp_path)) == [[odd, odd]]
 
 
-def test_another_schema_is_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, 1)
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 1}) + "\n")
-    with pytest.raises(DraftwiseError, match="schema 1, and this version reads 2"):
-        read_records(tmp_path)
+def test_a_torn_last_line_is_passed_over_wherever_it_was_cut(tmp_path: Path) -> None:
+    path = written(tmp_path, SAMPLE, SAMPLE)
+    data = path.read_bytes()
+    for size in range(len(data) // 2, len(data)):
+        path.write_bytes(data[:size])
+        assert read(tmp_path) == [SAMPLE]
 
 
-def test_a_directory_without_a_run_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DraftwiseError, match="cannot be read"):
-        read_records(tmp_path)
-    with pytest.raises(DraftwiseError, match="holds no run"):
-        read_run(tmp_path)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda line: line[:50],
+        lambda line: b"",
+        lambda line: b"\xff\xfe" + line,
+        lambda line: b"\0" * 20,
+        lambda line: line.replace(b'"turn":0', b'"turn":"0"'),
+        lambda line: line.replace(b'"turn":0,', b""),
+        lambda line: line.replace(b'"sps"', b'"\xff"'),
+        lambda line: line.replace(b'"sps"', b'"\\ud800"'),
+        lambda line: b"[]",
+        lambda line: b"7",
+    ],
+)
+def test_a_spoilt_line_before_the_last_is_an_error(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    path = written(tmp_path, SAMPLE, SAMPLE, SAMPLE)
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([lines[0], spoil(lines[1]), lines[2]]) + b"\n")
+    with pytest.raises(DraftwiseError, match=r"records.jsonl, line 2 is not a record") as caught:
+        read(tmp_path)
+    assert str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("name", ["run.json", "records.jsonl", "summary.json", "experiment.json"])
-def test_a_directory_that_holds_a_run_is_refused(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("precious")
-    for attempt in (lambda: prepare_directory(tmp_path), lambda: RunWriter(tmp_path, {})):
-        with pytest.raises(DraftwiseError, match=f"{tmp_path} already holds a run .*another output directory"):
-            attempt()
-    assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == "precious"
+@pytest.mark.parametrize("schema", [1, 2, 4, None, "3"])
+def test_another_schema_is_refused(tmp_path: Path, schema: object) -> None:
+    path = written(tmp_path, SAMPLE)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": schema}) + "\n")
+    with pytest.raises(DraftwiseError, match=f"line 1 has schema {schema!r}, and this version reads 3"):
+        read(tmp_path)
 
 
-def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for path in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(DraftwiseError, match="file.*give another"):
-            prepare_directory(path)
+def test_a_line_of_the_schema_before_is_refused_by_its_schema(tmp_path: Path) -> None:
+    (tmp_path / "records.jsonl").write_text('{"schema": 2, "prompt_id": "a", "rounds": [[4, 1, 2]]}\n')
+    with pytest.raises(DraftwiseError, match="has schema 2"):
+        read(tmp_path)
 
 
-def test_a_place_that_cannot_be_made_is_refused() -> None:
-    with pytest.raises(DraftwiseError, match="/proc/nowhere"):
-        RunWriter(Path("/proc/nowhere/run"), {})
-
-
-def test_nothing_is_made_before_the_run_begins(tmp_path: Path) -> None:
-    assert prepare_directory(tmp_path / "a" / "b") == tmp_path / "a" / "b"
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_a_name_a_run_is_called_by_its_time() -> None:
-    assert prepare_directory(None).parent == Path("runs")
+def test_a_directory_without_records_is_an_error(tmp_path: Path) -> None:
+    for attempt in (read_samples, read_checks):
+        with pytest.raises(DraftwiseError, match=r"s\.jsonl cannot be read: No such file"):
+            list(attempt(tmp_path))  # type: ignore[arg-type]
