@@ -229,8 +229,8 @@ class TestRuns:
     def test_the_runs_of_an_experiment_that_have_begun_are_found(self, tmp_path: Path) -> None:
         save_samples(tmp_path / "01-a", [])
         _experiment(tmp_path, "01-a", "02-b")
-        assert find_runs(tmp_path) == [Place("01-a!", tmp_path / "01-a")]
-        assert find_runs(tmp_path / "01-a") == [Place("", tmp_path / "01-a")]
+        assert find_runs(tmp_path) == ([Place("01-a!", tmp_path / "01-a")], ["02-b!"])
+        assert find_runs(tmp_path / "01-a") == ([Place("", tmp_path / "01-a")], [])
 
     def test_an_experiment_without_any_is_refused(self, tmp_path: Path) -> None:
         _experiment(tmp_path, "01-a", "02-b")

@@ -48,7 +48,9 @@ def command(directory: Path, form: str | None, output: str | None, rows: str) ->
     from draftwise.report.formats import find_runs
 
     form = form or _form_of(output)
-    places = find_runs(directory)
+    places, planned = find_runs(directory)
+    for label in planned:
+        click.echo(f"draftwise: the run {label} has not begun", err=True)
     if form == "html":
         _report_pages(places, output, rows)
     else:
@@ -92,7 +94,8 @@ def _write_page(place: Place, run: RunData, summary: dict[str, Any], output: str
         return write_page(place.directory, run, summary)
     page = build_page(run, summary).encode("utf-8", "backslashreplace")
     if output == STDOUT:
-        click.get_binary_stream("stdout").write(page)
+        sys.stdout.buffer.write(page)
+        sys.stdout.buffer.flush()  # now, so that a reader that went away is noticed here
         return None
     with replaced(Path(output), [place]) as file:
         file.write(page)
@@ -108,7 +111,8 @@ def _write(form: str, rows: str, places: Sequence[Place], directory: Path, outpu
     if output is None or output == STDOUT:
         if form == "parquet" and sys.stdout.isatty():
             raise DraftwiseError("Parquet is no text for a terminal; give --output FILE")
-        write_format(form, rows, places, click.get_binary_stream("stdout"))
+        write_format(form, rows, places, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
         return
     with replaced(Path(output), places) as file:
         write_format(form, rows, places, file)

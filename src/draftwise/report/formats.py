@@ -43,8 +43,15 @@ class Place(NamedTuple):
         return run, summarize(run)
 
 
-def find_runs(directory: Path) -> list[Place]:
-    """The run in a directory, or those of an experiment that have begun.
+class Runs(NamedTuple):
+    """What a directory holds: the runs that have begun, and the labels of those that an experiment still plans."""
+
+    begun: list[Place]
+    planned: list[str]
+
+
+def find_runs(directory: Path) -> Runs:
+    """The run in a directory, or those of the experiment there.
 
     Raises:
         DraftwiseError: there is none.
@@ -52,12 +59,12 @@ def find_runs(directory: Path) -> list[Place]:
     listed = find_experiment(directory) if not (directory / RUN).exists() else []
     if not listed:
         read_run(directory)
-        return [Place("", directory)]
+        return Runs([Place("", directory)], [])
     places = [Place(str(row["label"]), directory / _folder(directory, row)) for row in listed]
     begun = [place for place in places if (place.directory / RUN).exists()]
     if not begun:
         raise DraftwiseError(f"{directory} holds an experiment of {len(places)} runs, and none of them has begun")
-    return begun
+    return Runs(begun, [place.label for place in places if place not in begun])
 
 
 def _folder(directory: Path, row: Mapping[str, Any]) -> str:
