@@ -49,12 +49,12 @@ def command(directory: Path, form: str | None, output: str | None, rows: str) ->
 
     form = form or _form_of(output)
     places, planned = find_runs(directory)
-    for label in planned:
-        click.echo(f"draftwise: the run {label} has not begun", err=True)
     if form == "html":
         _report_pages(places, output, rows)
     else:
         _write(form, rows, places, directory, output)
+    for label in planned:
+        click.echo(f"draftwise: the run {label} has not begun", err=True)
 
 
 def _form_of(output: str | None) -> str:
