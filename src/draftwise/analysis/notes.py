@@ -37,6 +37,8 @@ def _about_run(summary: dict[str, Any]) -> Iterator[str]:
     repeats = summary["settings"]["repeats"] * summary["settings"]["sessions"]
     if repeats < 3:
         yield f"{counted(repeats, 'repeat')} may not show how the machine scatters; take at least 3."
+    if summary["settings"]["sessions"] == 2:
+        yield "Two sessions can't tell how sessions differ, so the intervals are rough; take one, or at least 3."
 
 
 def _about_repeatability(summary: dict[str, Any], run: RunData) -> Iterator[str]:
