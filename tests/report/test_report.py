@@ -172,6 +172,12 @@ def test_environment_and_warnings_are_printed(summary: dict[str, Any]) -> None:
         assert words in text
 
 
+def test_sessions_and_pinned_threads_are_told(summary: dict[str, Any]) -> None:
+    summary["settings"]["sessions"], summary["environment"]["pinned"] = 3, [0, 1]
+    text = " ".join(" ".join(printed(summary, 120)).split())
+    assert "3 repeats in each of 3 sessions" in text and "2 threads on cores of their own, load 0.5" in text
+
+
 def test_a_missing_value_is_a_dash(summary: dict[str, Any]) -> None:
     summary["overall"]["sps"] = figures(None, None, None) | {"agreement": None}
     row = next(line for line in printed(summary, 80) if line.startswith("SPS"))

@@ -135,13 +135,19 @@ def _facts(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     template = ", as a conversation in the chat template's form" if environment.get("chat_template") else ""
     yield (
         "prompts",
-        f"{environment.get('prompts')} of suite {settings['suite']}, {counted(settings['repeats'], 'repeat')}, "
+        f"{environment.get('prompts')} of suite {settings['suite']}, {_repeats(settings)}, "
         f"{counted(summary['samples'], 'sample')}{template}",
     )
     yield "machine", _machine(settings, environment)
     if environment.get("bandwidth"):
         yield "memory", _memory(summary)
     yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items()) + _revision(environment)
+
+
+def _repeats(settings: dict[str, Any]) -> str:
+    sessions = settings.get("sessions", 1)
+    each = f" in each of {sessions} sessions" if sessions > 1 else ""
+    return f"{counted(settings['repeats'], 'repeat')}{each}"
 
 
 def _models(settings: dict[str, Any], models: dict[str, Any]) -> str:
@@ -187,7 +193,8 @@ def _machine(settings: dict[str, Any], environment: dict[str, Any]) -> str:
     place = f"{gpu['name']}, " if gpu else ""
     load = (environment.get("load_average") or [0.0])[0]
     cores, threads = counted(environment.get("cores") or 1, "core"), counted(environment.get("threads") or 1, "thread")
-    return f"{place}{environment.get('cpu')}, {cores}, {threads}, load {load:.1f}"
+    pinned = " on cores of their own" if environment.get("pinned") else ""
+    return f"{place}{environment.get('cpu')}, {cores}, {threads}{pinned}, load {load:.1f}"
 
 
 def _memory(summary: dict[str, Any]) -> str:
