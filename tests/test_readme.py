@@ -33,8 +33,19 @@ def commands(program: str) -> list[str]:
     return [part for part in parts if part.startswith(f"{program} ")] + inner
 
 
-def call(command: str, *more: str) -> int:
-    words = [STAND_INS.get(word, word) for word in shlex.split(command)]
+SMALLER = ("--limit", "1", "--repeats", "1", "--output")
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A run that stands in for those that the README names."""
+    directory = str(tmp_path_factory.mktemp("runs") / "A")
+    assert call("draftwise bench --subtasks qa", {}, *SMALLER, directory) == 0
+    return {"runs/A": directory, "runs/B": directory}
+
+
+def call(command: str, stand_ins: dict[str, str], *more: str) -> int:
+    words = [stand_ins.get(word, word) for word in shlex.split(command)]
     with pytest.raises(SystemExit) as ended:
         main([*words[1:], *more])
     assert isinstance(ended.value.code, int)
@@ -56,12 +67,17 @@ def test_the_snippets_run(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("command", commands("draftwise"))
 def test_the_commands_run(
-    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: str,
+    measured: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "mine.jsonl").write_text('{"prompt": "Fix the grammar: He go home."}\n', "utf-8")
     monkeypatch.chdir(tmp_path)
-    smaller = ("--limit", "1", "--repeats", "1", "--output", str(tmp_path / "run"))
-    assert call(command, *(smaller if command.startswith("draftwise bench") else ())) == 0
+    smaller = (*SMALLER, str(tmp_path / "run"))
+    more = smaller if command.startswith("draftwise bench") else ()
+    assert call(command, STAND_INS | measured, *more) == 0
     assert capsys.readouterr().out.strip()
 
 

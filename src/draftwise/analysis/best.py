@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from draftwise.analysis.names import lossless
+from draftwise.analysis.names import FLOOR, lossless
 
 
 def best_cells(summary: dict[str, Any]) -> dict[str, dict[str, str | None]]:
@@ -14,7 +14,10 @@ def best_cells(summary: dict[str, Any]) -> dict[str, dict[str, str | None]]:
     Fastest by the paired speed-up, without plain decoding by tokens/s. The best of many is chosen on the samples that
     rate it, so its figure flatters it a little. None where nothing was measured.
     """
-    parts = {"overall": summary["overall"], **summary["subtasks"]}
+    parts = {
+        name: {label: figures for label, figures in cells.items() if label != FLOOR}
+        for name, cells in {"overall": summary["overall"], **summary["subtasks"]}.items()
+    }
     return {
         name: {
             "lossless": _fastest(cells, (label for label in cells if lossless(summary, label))),

@@ -7,14 +7,14 @@ them, and none finds its weights in a cache because it has just run.
 
 from __future__ import annotations
 
-import gc
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, cast
+
+from draftwise.bench.collector import quiet_collector
 
 if TYPE_CHECKING:
     from draftwise.bench.cells import Cell
@@ -70,7 +70,7 @@ def measure_costs(models: Models, widths: Sequence[int], context: int, seconds: 
 
     widths = [width for width in widths if width <= models.first.target.max_positions]
     drafts = {name: engine.draft for name, engine in models.engines.items() if name is not None}
-    with torch.inference_mode(), _no_collection():
+    with torch.inference_mode(), quiet_collector():
         passes = list(_passes(None, models.first.target, widths, context, keep=None))
         for name, draft in drafts.items():
             assert draft is not None, "an engine with a draft's name has that draft"
@@ -152,16 +152,3 @@ def _interleaved(passes: Sequence[Pass], seconds: float) -> list[list[int]]:
             passes[place].run()
             times[place].append(perf_counter_ns() - began)
     return times
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Let no garbage collection fall into a pass."""
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -72,9 +72,9 @@ def fingerprint(device: str = "cpu") -> dict[str, Any]:
     Raises:
         DraftwiseError: the device is not there.
     """
-    from draftwise.models.loading import _present_device
+    from draftwise.models.loading import present_device
 
-    place = str(_present_device(device))
+    place = str(present_device(device))
     sizes = CUDA_SIZES if place.startswith("cuda") else CPU_SIZES
     return {
         **machine_facts(place),

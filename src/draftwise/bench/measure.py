@@ -7,14 +7,13 @@ What is on the disk already is not done again.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from statistics import median_low
 from time import perf_counter_ns
 from typing import Any
 
 from draftwise.bench.cells import Cell, make_cells
-from draftwise.bench.compiling import compilations
+from draftwise.bench.collector import quiet_collector
 from draftwise.bench.costs import measure_costs, widths_for
 from draftwise.bench.environment import describe_end
 from draftwise.bench.inputs import WarmUp, call_options, warm_up_calls
@@ -25,6 +24,7 @@ from draftwise.bench.records import Check, RoundTrace, Sample
 from draftwise.bench.settings import BenchSettings
 from draftwise.bench.store import COSTS, RunStore, add_group
 from draftwise.bench.ticker import Ticker
+from draftwise.compiling import compilations
 from draftwise.tasks import Prompt, score_answer
 
 
@@ -94,7 +94,7 @@ class Bench:
                 return
             self._note(session, "begin")
             self._warm_up()
-            with _quiet_collector():
+            with quiet_collector():
                 for group in missing:
                     if self._stop.requested:
                         break
@@ -203,18 +203,3 @@ class Bench:
 def _where(group: Group, settings: BenchSettings) -> str:
     repeat = f"repeat {group.repeat + 1} of {settings.repeats}"
     return repeat if settings.sessions == 1 else f"session {group.session + 1} of {settings.sessions}, {repeat}"
-
-
-@contextmanager
-def _quiet_collector() -> Iterator[None]:
-    """Let no garbage collection fall into a sample; the runner collects between groups."""
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()

@@ -173,7 +173,7 @@ def _report(result: RunResult, label: str, console: Console) -> dict[str, Any]:
     page = write_page(result.directory, data, summary)
     if label:
         console.rule(label, characters="─", align="left")
-    report_run(summary, console)
+    report_run(summary, console, page)
     click.echo(_closing(result, page), err=True)
     return summary
 

@@ -124,7 +124,7 @@ def open_model(spec: ModelSpec) -> OpenModel:
     Raises:
         DraftwiseError: the name, a file, the device or the implementation is of no use.
     """
-    device = _present_device(spec.device)
+    device = present_device(spec.device)
     directory = find_directory(spec.name, spec.revision, lambda place: _judge(spec, place))
     config, implementation = _judge(spec, directory)
     return OpenModel(
@@ -178,7 +178,12 @@ def _implementation(wanted: str, config: Mapping[str, Any], directory: Path) -> 
     return "own"
 
 
-def _present_device(name: str) -> torch.device:
+def present_device(name: str) -> torch.device:
+    """The device of that name: "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        DraftwiseError: this machine has none, listing those that it has.
+    """
     cards = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     device = f"cuda:{int(name[5:] or 0)}" if re.fullmatch(r"cuda(:\d+)?", name) else name
     if device not in ["cpu", *cards]:
