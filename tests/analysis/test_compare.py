@@ -9,7 +9,7 @@ import pytest
 from paired_runs import SPEEDS, Scatter, answers, make_run, simple_run, timed_run, two_subtasks
 from synthetic import sample
 
-from draftwise.analysis.compare import compare_runs, run_name, slow_cells
+from draftwise.analysis.compare import compare_runs, run_name, slow_cells, undecided_cells
 from draftwise.analysis.run import RunData
 from draftwise.errors import DraftwiseError
 from draftwise.tasks import Prompt
@@ -121,10 +121,21 @@ def test_a_cell_fails_only_below_the_limit_and_where_it_is_shown() -> None:
     comparison = compare_runs([simple_run(0), simple_run(1, {"as": 1.0, "sps": 1.4})])
     figures = comparison["comparisons"][0]["parts"]["overall"]["sps"]
     (slow,) = slow_cells(comparison, "speed", 0.95)
-    assert slow == ("B", "SPS", figures["speed"], figures["speed_low"], figures["speed_high"])
+    assert slow == ("B", "SPS", figures["speed"], figures["speed_low"], figures["speed_high"], "slower")
     assert slow_cells(comparison, "speed", 0.8) == []
     figures["speed_verdict"] = "no difference shown"
     assert slow_cells(comparison, "speed", 0.95) == []
+
+
+def test_a_cell_whose_interval_reaches_below_the_limit_is_undecided() -> None:
+    comparison = compare_runs([simple_run(0), simple_run(1, {"as": 1.0, "sps": 1.4})])
+    cells = comparison["comparisons"][0]["parts"]["overall"]
+    assert undecided_cells(comparison, "speed", 0.95) == []
+    cells["as"]["speed_low"] = 0.94
+    assert [cell.title for cell in undecided_cells(comparison, "speed", 0.95)] == ["AS"]
+    assert undecided_cells(comparison, "speed", 0.93) == []
+    cells["as"]["speed_low"] = None
+    assert [cell.title for cell in undecided_cells(comparison, "speed", 0.5)] == ["AS"]
 
 
 def test_the_speedup_is_judged_where_it_is_asked_for() -> None:

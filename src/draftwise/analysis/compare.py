@@ -59,18 +59,19 @@ def compare_runs(runs: Sequence[RunData]) -> dict[str, Any]:
     }
 
 
-class Slow(NamedTuple):
-    """A cell that became slower than is allowed."""
+class CellRatio(NamedTuple):
+    """How a cell of a run does against that of the first run, over all subtasks."""
 
     run: str
     title: str
     ratio: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
+    verdict: str
 
 
-def slow_cells(comparison: Mapping[str, Any], of: str, below: float) -> list[Slow]:
-    """The cells whose ratio over all subtasks is below a limit, and shown to be below 1.
+def slow_cells(comparison: Mapping[str, Any], of: str, below: float) -> list[CellRatio]:
+    """The cells whose ratio is below a limit and shown to be below 1.
 
     Args:
         comparison: what ``compare_runs`` returned.
@@ -80,15 +81,25 @@ def slow_cells(comparison: Mapping[str, Any], of: str, below: float) -> list[Slo
     Raises:
         DraftwiseError: nothing can be said of a cell.
     """
-    found: list[Slow] = []
+    return [cell for cell in _cell_ratios(comparison, of) if cell.ratio < below and cell.verdict == "slower"]
+
+
+def undecided_cells(comparison: Mapping[str, Any], of: str, below: float) -> list[CellRatio]:
+    """The cells that aren't slow as far as is shown, but whose interval goes below the limit; as ``slow_cells``."""
+    slow = slow_cells(comparison, of, below)
+    wide = [cell for cell in _cell_ratios(comparison, of) if cell.low is None or cell.low < below]
+    return [cell for cell in wide if cell not in slow]
+
+
+def _cell_ratios(comparison: Mapping[str, Any], of: str) -> Iterator[CellRatio]:
     for pair in comparison["comparisons"]:
         for label, figures in pair["parts"][OVERALL].items():
-            value, low, high = (figures[f"{of}{end}"] for end in ("", "_low", "_high"))
-            if value is None and not (of == "speedup" and label == BASELINE):
+            if of == "speedup" and label == BASELINE:
+                continue
+            value, low, high, verdict = (figures[f"{of}{end}"] for end in ("", "_low", "_high", "_verdict"))
+            if value is None:
                 raise DraftwiseError(_unknown(pair["name"], pair["titles"][label], of))
-            if value is not None and value < below and figures[f"{of}_verdict"] == "slower":
-                found.append(Slow(pair["name"], pair["titles"][label], value, low, high))
-    return found
+            yield CellRatio(pair["name"], pair["titles"][label], value, low, high, verdict)
 
 
 def _unknown(name: str, title: str, of: str) -> str:

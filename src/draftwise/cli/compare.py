@@ -14,6 +14,7 @@ from draftwise.options import number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from draftwise.analysis.compare import CellRatio
     from draftwise.analysis.run import RunData
 
 SLOWER = 3
@@ -66,7 +67,7 @@ def command(runs: tuple[str, ...], fail_below: float | None, of: str, force: boo
     its speeds, of its speed-ups over plain decoding, how many answers are the same, and the change in quality. Exit
     codes: 0 done, 2 runs that can't be compared, 3 too slow by --fail-below.
     """
-    from draftwise.analysis.compare import compare_runs, slow_cells
+    from draftwise.analysis.compare import compare_runs, slow_cells, undecided_cells
 
     if len(runs) < 2:
         raise click.UsageError(
@@ -77,14 +78,25 @@ def command(runs: tuple[str, ...], fail_below: float | None, of: str, force: boo
         _check_alike(loaded)
     comparison = compare_runs(loaded)
     slow = [] if fail_below is None else slow_cells(comparison, of, fail_below)
+    undecided = [] if fail_below is None else undecided_cells(comparison, of, fail_below)
     _show(comparison, of, form)
+    if undecided:
+        _tell(f"{of} below {fail_below:g} of A's can't be ruled out, more sessions or prompts would tell", undecided)
     if slow:
-        said = "; ".join(
-            f"{cell.title} in {cell.run} {cell.ratio:.3f} [{cell.low:.3f}–{cell.high:.3f}]" for cell in slow
-        )
-        line = f"draftwise: {of} below {fail_below:g} of that in A: {said}"
-        click.echo(" ".join(line.split()), err=True)
+        _tell(f"{of} below {fail_below:g} of A's", slow)
         sys.exit(SLOWER)
+
+
+def _tell(what: str, cells: Sequence[CellRatio]) -> None:
+    """A line on stderr that names the cells, with their ratios."""
+    from draftwise.report.numbers import interval
+    from draftwise.report.plain import printable
+
+    said = [
+        f"{cell.title} in {cell.run} {interval({'': cell.ratio, '_low': cell.low, '_high': cell.high}, '', 3)}"
+        for cell in cells
+    ]
+    click.echo(printable(f"draftwise: {what}: {'; '.join(said)}"), err=True)
 
 
 def _load(run: str) -> RunData:

@@ -6,7 +6,6 @@ sign that a terminal would obey.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from draftwise.report.github import bullets, escaped, heading, table
 from draftwise.report.numbers import (
     FASTER,
     NO_DIFFERENCE,
@@ -26,6 +26,7 @@ from draftwise.report.numbers import (
     interval,
     number,
 )
+from draftwise.report.plain import printable
 
 Figures = dict[str, Any]
 
@@ -61,38 +62,59 @@ def report_comparison(comparison: Figures, of: str, console: Console) -> None:
     for pair in comparison["comparisons"]:
         console.print()
         console.rule(f"{pair['name']} against {comparison['runs'][0]['name']}", characters="─", align="left")
+        for line in fact_lines(pair):
+            console.print(_warning(line))
         for line in difference_lines(pair):
-            console.print(Text(plain(line)))
-        for table in _tables(pair, of, console.width):
+            console.print(Text(printable(line)))
+        for part in _tables(pair, of, console.width):
             console.print()
-            console.print(table)
+            console.print(part)
         console.print()
         for note in notes(pair):
-            console.print(Text.assemble(("! ", "bold yellow"), plain(note)))
+            console.print(_warning(note))
     console.print(Text(LEGEND, style="dim"))
 
 
 def comparison_markdown(comparison: Figures, of: str) -> str:
     """The same as Markdown."""
-    lines = ["# Runs compared", ""]
-    lines += [f"- {escaped(' '.join(row))}" for row in _run_rows(comparison["runs"])]
+    first = comparison["runs"][0]["name"]
+    lines = [
+        *heading(1, "Runs compared"),
+        *bullets(f"{name}: {facts}" for name, facts in _run_rows(comparison["runs"])),
+    ]
     for pair in comparison["comparisons"]:
-        lines += ["", f"## {escaped(pair['name'])} against {escaped(comparison['runs'][0]['name'])}", ""]
-        lines += [f"- {escaped(line)}" for line in difference_lines(pair)]
+        lines += [
+            *heading(2, f"{pair['name']} against {first}"),
+            *bullets([*fact_lines(pair), *difference_lines(pair)]),
+        ]
+        columns = _layouts(pair["name"], of)[0][:-1]
+        heads = ("", *(column.head for column in columns), "quality [95 %]")
         for part, cells in pair["parts"].items():
-            lines += ["", f"### {escaped(part)}", "", *_markdown_table(pair, cells, of)]
-        lines += ["", *(f"- {escaped(note)}" for note in notes(pair))]
-    return "\n".join([*lines, "", escaped(LEGEND), ""])
+            rows = [
+                (
+                    pair["titles"][label],
+                    *(column.cell(figures) for column in columns),
+                    change_interval(figures, "quality_change", 3),
+                )
+                for label, figures in cells.items()
+            ]
+            lines += [*heading(3, part), *table(heads, rows, texts=1)]
+        lines += bullets(notes(pair))
+    return "\n".join([*lines, escaped(LEGEND), ""])
+
+
+def fact_lines(pair: Figures) -> Iterator[str]:
+    """What makes two runs no equals, a line a kind; they are compared by force."""
+    for kind, lines in pair["differences"]["facts"].items():
+        yield f"{kind} that differ{'' if kind == 'models' else 's'}, so the ratios may say nothing: {'; '.join(lines)}"
 
 
 def difference_lines(pair: Figures) -> Iterator[str]:
-    """What two runs don't have alike, a line a kind."""
-    differences = pair["differences"]
-    for kind, lines in differences["facts"].items():
-        yield f"{kind} that differ{'s' * (kind != 'models')}: {'; '.join(lines)}"
-    for kind in ("settings", "software"):
-        if differences[kind]:
-            yield f"{kind} that differ{'s' * (kind == 'software')}: {'; '.join(differences[kind])}"
+    """What else two runs don't have alike, a line a kind."""
+    for kind, ending in (("settings", ""), ("software", "s")):
+        lines = pair["differences"][kind]
+        if lines:
+            yield f"{kind} that differ{ending}: {'; '.join(lines)}"
 
 
 def notes(pair: Figures) -> Iterator[str]:
@@ -105,25 +127,17 @@ def notes(pair: Figures) -> Iterator[str]:
             yield f"{pair['titles'][label]}: the quality changed by {said}."
 
 
-def plain(text: str) -> str:
-    """A text whose signs a terminal only shows."""
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode() for sign in text
-    )
-
-
-def escaped(text: str) -> str:
-    """A text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&$@:-])", r"\\\1", plain(text))
+def _warning(text: str) -> Text:
+    return Text.assemble(("! ", "bold yellow"), printable(text))
 
 
 def _runs_block(runs: Sequence[Figures]) -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    block = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    block.add_column(style="bold", no_wrap=True)
+    block.add_column(overflow="fold")
     for name, value in _run_rows(runs):
-        table.add_row(Text(plain(name)), Text(plain(value)))
-    return table
+        block.add_row(Text(printable(name)), Text(printable(value)))
+    return block
 
 
 def _run_rows(runs: Sequence[Figures]) -> Iterator[tuple[str, str]]:
@@ -182,7 +196,7 @@ def _layouts(name: str, of: str) -> list[list[Column]]:
 def _tables(pair: Figures, of: str, width: int) -> Iterator[Table]:
     """A table for each part, all with the same columns: as many as there is room for beside the cells' names."""
     rows = [figures for cells in pair["parts"].values() for figures in cells.values()]
-    longest = max(len(plain(pair["titles"][label])) for label in pair["parts"]["overall"])
+    longest = max(len(printable(pair["titles"][label])) for label in pair["parts"]["overall"])
     layouts = [
         [(column, max(len(column.head), *(len(column.cell(row)) for row in rows))) for column in columns]
         for columns in _layouts(pair["name"], of)
@@ -204,8 +218,8 @@ def _table(
     *,
     header: bool,
 ) -> Table:
-    table = Table(
-        title=Text(plain(part), style="bold"),
+    block = Table(
+        title=Text(printable(part), style="bold"),
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
@@ -213,20 +227,10 @@ def _table(
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    table.add_column("", width=names)
+    block.add_column("", width=names)
     for column, size in columns:
-        table.add_column(Text(column.head), width=size, justify="right", no_wrap=True)
+        block.add_column(Text(column.head), width=size, justify="right", no_wrap=True)
     for label, figures in cells.items():
         values = [column.cell(figures) for column, _ in columns]
-        table.add_row(Text(plain(titles[label])), *(Text(value, STYLES.get(value, "")) for value in values))
-    return table
-
-
-def _markdown_table(pair: Figures, cells: dict[str, Figures], of: str) -> Iterator[str]:
-    columns = _layouts(pair["name"], of)[0][:-1]
-    heads = [*(column.head for column in columns), "quality [95 %]"]
-    yield f"| | {' | '.join(map(escaped, heads))} |"
-    yield "|---" + "|---:" * len(heads) + "|"
-    for label, figures in cells.items():
-        values = [*(column.cell(figures) for column in columns), change_interval(figures, "quality_change", 3)]
-        yield f"| {escaped(pair['titles'][label])} | {' | '.join(map(escaped, values))} |"
+        block.add_row(Text(printable(titles[label])), *(Text(value, STYLES.get(value, "")) for value in values))
+    return block
