@@ -174,7 +174,7 @@ def _report(result: RunResult, label: str, console: Console) -> dict[str, Any]:
     if label:
         console.rule(label, characters="─", align="left")
     report_run(summary, console, page)
-    click.echo(_closing(result, page), err=True)
+    click.echo(_closing(result), err=True)
     return summary
 
 
@@ -203,9 +203,9 @@ def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _closing(result: RunResult, page: Path) -> str:
+def _closing(result: RunResult) -> str:
     if result.stopped_by is None:
-        return f"draftwise: written to {result.directory}; open {page}"
+        return f"draftwise: written to {result.directory}"
     taken = f"{result.samples} of {result.planned} samples"
     return (
         f"draftwise: stopped by {result.stopped_by} after {taken}; a valid, shorter run is in {result.directory}; "
