@@ -18,10 +18,9 @@ from draftwise.bench.settings import Axis
 from draftwise.options import DecodingOptions
 from draftwise.tasks import SUBTASKS, Prompt
 
-WORDS = (
-    "the court held that a river near Ulm was crossed by seven engineers who wrote down each price in euros before "
-    "noon and so the answer is twelve while every train to Mainz left late because of snow"
-).split()
+TEXT = """the court held that a river near Ulm was crossed by seven engineers who wrote down each price in euros before
+noon and so the answer is twelve while every train to Mainz left late because of snow"""
+WORDS = TEXT.split()
 STOP, FIRST_WORD = 2, 3
 MS = 1_000_000
 SWEEP = (
@@ -53,7 +52,10 @@ def make_run(shape: Shape | None = None) -> tuple[RunData, dict[str, Any]]:
     """A run and its summary."""
     shape = shape or Shape()
     settings = BenchSettings(
-        methods=shape.methods, repeats=shape.repeats, sweep=shape.sweep, decoding=SWEPT if shape.sweep else DecodingOptions()
+        methods=shape.methods,
+        repeats=shape.repeats,
+        sweep=shape.sweep,
+        decoding=SWEPT if shape.sweep else DecodingOptions(),
     )
     cells = make_cells(settings)
     prompts = tuple(_prompts(shape))
@@ -164,7 +166,13 @@ def _samples(shape: Shape, groups: Sequence[Sequence[Check]]) -> Iterator[Sample
 
 def _costs() -> dict[str, Any]:
     curve = {str(width): int(1.9 * MS * (1 + 0.06 * (width - 1))) for width in range(1, 12)}
-    return {"schema": 3, "context": 64, "passes": 50, "target": curve, "drafts": {"builtin": {"1": 330_000, "2": 351_000}}}
+    return {
+        "schema": 3,
+        "context": 64,
+        "passes": 50,
+        "target": curve,
+        "drafts": {"builtin": {"1": 330_000, "2": 351_000}},
+    }
 
 
 def _environment(cells: Sequence[Cell], prompts: Sequence[Prompt]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import re
 
 import page_runs
+
 from draftwise.report.page import build_page
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from draftwise.report.page.build import PAGE, build_page, write_page
+from draftwise.bench.store import PAGE
+from draftwise.report.page.build import build_page, write_page
 
 __all__ = ["PAGE", "build_page", "write_page"]

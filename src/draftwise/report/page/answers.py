@@ -1,7 +1,7 @@
 """The prompt browser's data: each answer as its tokens and rounds, within a budget of bytes that the subtasks share.
 
-An answer with the tokens of plain decoding's is written by its rounds alone. A rejected guess is known by its id; its text is
-known where the same id was written anywhere among the answers shown, always as the same text.
+An answer with plain decoding's tokens is written by its rounds alone. A rejected guess is known by its id; its text is
+known where the same id was written among the answers that were looked at, always as the same text.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Shelf:
     full: bool = False
 
     def put(self, task: dict[str, Any]) -> None:
-        """Keep a task unless it is one too many; the first one that doesn't fit closes the shelf, so those kept are the first."""
+        """Keep a task if there is room; the first without room closes the shelf, so those kept are the first."""
         size = len(json.dumps(task, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
         self.full = self.full or size > self.room
         if not self.full:
@@ -108,9 +108,7 @@ def _rejected_ids(tasks: Iterable[dict[str, Any]]) -> set[int]:
     return {token for task in tasks for answer in task["answers"] for token in answer.get("rejected", ())}
 
 
-def _task(
-    prompt: Prompt, part: int, group: Sequence[Check], number: dict[str, int], room: Room
-) -> dict[str, Any]:
+def _task(prompt: Prompt, part: int, group: Sequence[Check], number: dict[str, int], room: Room) -> dict[str, Any]:
     turn = group[0].turn
     text = prompt.turns[turn] if turn < len(prompt.turns) else ""
     base = next((check for check in group if check.method == "as"), None)

@@ -30,8 +30,11 @@ STYLES = ("tokens", "layout", "parts", "answers", "print")
 LIBRARIES = ("d3.min", "plot.umd.min")
 SCRIPTS = ("text", "data", "figure", "speed", "acceptance", "time", "samples", "browser", "filters", "main")
 FONTS = (
-    ("Source Sans 3", "source-sans-3-latin-wght-normal", "U+0000-00FF,U+0131,U+0152-0153,U+02C6,U+02DA,U+02DC,U+2000-206F,"
-     "U+20AC,U+2122,U+2191-2193,U+2212,U+2215"),
+    (
+        "Source Sans 3",
+        "source-sans-3-latin-wght-normal",
+        "U+0000-00FF,U+0131,U+0152-0153,U+02C6,U+02DA,U+02DC,U+2000-206F,U+20AC,U+2122,U+2191-2193,U+2212,U+2215",
+    ),
     ("Source Sans 3", "source-sans-3-greek-wght-normal", "U+0370-03FF"),
     ("Source Serif 4", "source-serif-4-latin-wght-normal", "U+0000-00FF,U+2000-206F,U+2191,U+2193,U+2212"),
 )
@@ -49,7 +52,8 @@ def build_page(run: RunData, summary: dict[str, Any]) -> str:
     cells = cell_views(summary)
     scripts = [*(_read("vendor", f"{name}.js") for name in LIBRARIES), _own_script()]
     results = tables.parts(summary, cells, tables.result_entries)
-    page = _templates().get_template("page.html").render(
+    template = _templates().get_template("page.html")
+    page = template.render(
         **_words(summary, cells),
         results=results,
         result_heads=tables.RESULT_HEADS,
@@ -84,6 +88,7 @@ def _words(summary: dict[str, Any], cells: list[CellView]) -> dict[str, Any]:
         "cells": cells,
         "columns": "columns" if max((len(cell.title) for cell in cells), default=0) <= LONG_TITLE else "rows",
         "drafting": [cell for cell in cells if (summary["overall"].get(cell.label) or {}).get("acceptance")],
+        "compared": any((own or {}).get("speedup") is not None for own in summary["overall"].values()),
         "title": headline.title(summary, cells),
         "byline": headline.byline(summary),
         "cards": headline.cards(summary, cells),
@@ -97,7 +102,10 @@ def _words(summary: dict[str, Any], cells: list[CellView]) -> dict[str, Any]:
 def _explanations(summary: dict[str, Any], cells: list[CellView]) -> list[tuple[str, int, list[tuple[int, str]]]]:
     """The sentences on expected and measured speed: a part's name and number, and each cell's sentence."""
     said = summary.get("explanations") or {}
-    parts = [("All subtasks", said.get("overall") or {}), *((name, said.get(name) or {}) for name in summary["subtasks"])]
+    parts = [
+        ("All subtasks", said.get("overall") or {}),
+        *((name, said.get(name) or {}) for name in summary["subtasks"]),
+    ]
     found = [
         (name, place, [(number, own[cell.label]) for number, cell in enumerate(cells) if own.get(cell.label)])
         for place, (name, own) in enumerate(parts)

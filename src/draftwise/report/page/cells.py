@@ -1,4 +1,4 @@
-"""The cells of a run as the page draws them: a colour and a shape for each method, and which cells the headline shows."""
+"""The cells of a run as the page draws them: a colour and a shape for each method, and the cells of the headline."""
 
 from __future__ import annotations
 

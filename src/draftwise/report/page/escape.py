@@ -1,7 +1,7 @@
 """What a model or a data file wrote, made safe to stand in a page: it is always text and never markup.
 
-Jinja escapes what the templates print. What scripts read stands in a JSON block, in which nothing can end the block. What no
-HTML file can hold, or what would hide or reorder its neighbours, is written as a visible sign.
+Jinja escapes what the templates print. What scripts read stands in a JSON block, in which nothing can end the block.
+What no HTML file can hold, or what would hide or reorder its neighbours, is written as a visible sign.
 """
 
 from __future__ import annotations

@@ -46,7 +46,9 @@ def _card(summary: dict[str, Any], cell: CellView) -> Card:
     spread = words.rate_span(figures, "tokens_per_second")
     if cell.baseline or speed is None:
         unit = " tokens/s" if figures.get("tokens_per_second") is not None else ""
-        return Card(cell, tokens + unit, spread, "the baseline" if cell.baseline else "", _facts(summary, cell, figures))
+        return Card(
+            cell, tokens + unit, spread, "the baseline" if cell.baseline else "", _facts(summary, cell, figures)
+        )
     verdict = str(figures.get("verdict") or "")
     signed = f"{VERDICTS.get(verdict, '')} {verdict}".strip()
     facts = (("tokens/s", f"{tokens} ({spread})" if spread else tokens), *_facts(summary, cell, figures))
@@ -79,7 +81,8 @@ def title(summary: dict[str, Any], cells: Sequence[CellView]) -> str:
     chosen = [cell for cell in shown_first(summary, list(cells)) if cell in drafting][:IN_TITLE]
     said = _findings([(cell.title, overall.get(cell.label) or {}) for cell in chosen])
     if said and len(drafting) > len(chosen):
-        return f"Of {len(drafting)} cells, {said}"
+        first = "Best" if (summary.get("best") or {}).get("overall") else f"{len(chosen)}"
+        return f"{first} of {len(drafting)} cells: {said}"
     return said or _rates([(cell.title, overall.get(cell.label) or {}) for cell in cells if not cell.floor])
 
 
@@ -87,7 +90,10 @@ def _findings(cells: list[tuple[str, dict[str, Any]]]) -> str:
     """What the intervals allow to say: SPS decodes at 1.36× and BiLD at 1.62× the speed of plain decoding."""
     clear = [(name, own) for name, own in cells if own.get("verdict") in ("faster", "slower")]
     noise = [name for name, own in cells if own.get("verdict") == "no difference shown"]
-    said = [f"{name} {'at' if place else 'decodes at'} {words.times(own['speedup'])}" for place, (name, own) in enumerate(clear)]
+    said = [
+        f"{name} {'at' if place else 'decodes at'} {words.times(own['speedup'])}"
+        for place, (name, own) in enumerate(clear)
+    ]
     found = [f"{words.listed(said)} the speed of plain decoding"] if said else []
     if noise:
         found.append(f"{words.listed(noise)} {'shows' if len(noise) == 1 else 'show'} no difference")
@@ -95,8 +101,11 @@ def _findings(cells: list[tuple[str, dict[str, Any]]]) -> str:
 
 
 def _rates(cells: list[tuple[str, dict[str, Any]]]) -> str:
-    known = [f"{name} decodes {words.rate(own['tokens_per_second'])} tokens/s" for name, own in cells
-             if own.get("tokens_per_second") is not None]
+    known = [
+        f"{name} decodes {words.rate(own['tokens_per_second'])} tokens/s"
+        for name, own in cells
+        if own.get("tokens_per_second") is not None
+    ]
     return words.listed(known[:IN_TITLE]) or "Nothing that can be compared was measured"
 
 

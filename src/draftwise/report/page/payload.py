@@ -94,4 +94,8 @@ def _points(run: RunData, cells: Sequence[CellView]) -> dict[str, Any]:
         columns["kind"].append(int(point.outlier))
         for key in ("turn", "session", "repeat"):
             columns[key].append(int(getattr(point, key)))
-    return columns | {"prompts": list(names), "subtasks": [subtask_of.get(name) for name in names], "left_out": left_out}
+    return columns | {
+        "prompts": list(names),
+        "subtasks": [subtask_of.get(name) for name in names],
+        "left_out": left_out,
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,6 +30,9 @@ class Row:
     entries: tuple[Entry, ...]
 
 
+Entries = Callable[[CellView, Figures], tuple[Entry, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One subtask's rows, or all subtasks' together (number 0)."""
@@ -39,14 +42,23 @@ class Part:
     rows: tuple[Row, ...]
 
 
-def parts(summary: dict[str, Any], cells: Sequence[CellView], entries: Any, wanted: Any = None) -> list[Part]:
+def parts(
+    summary: dict[str, Any], cells: Sequence[CellView], entries: Entries, wanted: Callable[[Figures], Any] | None = None
+) -> list[Part]:
     """The rows of every part: ``entries`` makes those of a cell, ``wanted`` says which cells have a row."""
     tables = [("All subtasks", summary["overall"]), *summary["subtasks"].items()]
-    found = [Part(name, place, tuple(_rows(table, cells, entries, wanted))) for place, (name, table) in enumerate(tables)]
+    found = [
+        Part(name, place, tuple(_rows(table, cells, entries, wanted))) for place, (name, table) in enumerate(tables)
+    ]
     return [part for part in found if part.rows]
 
 
-def _rows(table: Mapping[str, Figures], cells: Sequence[CellView], entries: Any, wanted: Any) -> Iterator[Row]:
+def _rows(
+    table: Mapping[str, Figures],
+    cells: Sequence[CellView],
+    entries: Entries,
+    wanted: Callable[[Figures], Any] | None,
+) -> Iterator[Row]:
     for number, cell in enumerate(cells):
         figures = table.get(cell.label) or {}
         if wanted is None or wanted(figures):
@@ -93,8 +105,11 @@ def _speedups(cell: CellView, figures: Figures) -> tuple[Entry, ...]:
 
 def _blemishes(figures: Figures) -> str:
     named = (("outliers", "outlier"), ("far_outliers", "far"), ("invalid", "invalid"), ("unpaired", "unpaired"))
-    said = [words.counted(count, name) if name == "outlier" else f"{count:,} {name}" for key, name in named
-            if (count := figures.get(key) or 0)]
+    said = [
+        words.counted(count, name) if name == "outlier" else f"{count:,} {name}"
+        for key, name in named
+        if (count := figures.get(key) or 0)
+    ]
     return ", ".join(said)
 
 
@@ -137,9 +152,19 @@ def _earliest(parting: Figures) -> str:
 
 
 TIME_HEADS = (
-    ("draft", ""), ("verify", ""), ("judge", ""), ("engine", ""), ("wait", ""), ("round", "mean, observed"),
-    ("c", "draft pass / target pass"), ("round's cost", "in target passes"), ("break-even", "tokens a pass"),
-    ("expected", "speed-up"), ("i.i.d. formula", "speed-up"), ("measured", "speed-up"), ("gap", "measured / expected"),
+    ("draft", ""),
+    ("verify", ""),
+    ("judge", ""),
+    ("engine", ""),
+    ("wait", ""),
+    ("round", "mean, observed"),
+    ("c", "draft pass / target pass"),
+    ("round's cost", "in target passes"),
+    ("break-even", "tokens a pass"),
+    ("expected", "speed-up"),
+    ("i.i.d. formula", "speed-up"),
+    ("measured", "speed-up"),
+    ("gap", "measured / expected"),
     ("bandwidth", "share of the machine's"),
 )
 

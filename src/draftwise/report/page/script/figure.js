@@ -36,6 +36,11 @@ function plot(label, options) {
     style: { background: "none", color: "var(--ink)", fontSize: "13px", fontFamily: "var(--sans)", overflow: "visible" },
     ...options,
   });
+  // The image has one name; Plot's names for its groups would be for nobody, and are kept for whoever looks for marks.
+  for (const group of drawn.querySelectorAll("[aria-label]")) {
+    group.dataset.mark = group.getAttribute("aria-label");
+    group.removeAttribute("aria-label");
+  }
   drawn.setAttribute("role", "img");
   drawn.setAttribute("aria-label", label);
   return drawn;
@@ -97,16 +102,15 @@ function keys(entries) {
 /** The line above a chart that shows one part alone. */
 const partLine = () => make("p", { class: "keys" }, PARTS[state.part]);
 
-/** Round ticks for ratios on a logarithmic scale: 1 first, then the roundest that stand clear of those chosen. */
+/** Round ticks for ratios on a logarithmic scale: the finest even steps that the crowded end has room for. */
 function ratioTicks(low, high, width) {
-  const steps = [1, 0.5, 0.25, 0.1, 0.05];
-  const place = (tick) => (width * Math.log(tick / low)) / Math.log(high / low);
-  const chosen = low <= 1 && high >= 1 ? [1] : [];
-  for (const step of [32, 16, 8, 4, 2, ...steps]) {
-    for (let i = Math.max(1, Math.ceil(low / step)); i * step <= high; i++) {
-      const tick = Math.round(i * step * 100) / 100;
-      if (chosen.every((other) => Math.abs(place(tick) - place(other)) >= 44)) chosen.push(tick);
-    }
+  const unit = width / Math.log(high / low);
+  const step = [0.05, 0.1, 0.2, 0.25, 0.5].find((size) => high > size && unit * Math.log(high / (high - size)) >= 44);
+  const even = (size) => Array.from({ length: Math.floor(high / size) }, (_, i) => Math.round((i + 1) * size * 100) / 100);
+  const wanted = step && step < 0.5 ? even(step) : [1, 2, 0.5, 4, 0.25, 8, 0.125, 16, 32, 1.5, 3, 6];
+  const chosen = [];
+  for (const tick of wanted.filter((value) => value >= low && value <= high)) {
+    if (chosen.every((other) => unit * Math.abs(Math.log(tick / other)) >= 36)) chosen.push(tick);
   }
   return chosen.sort((a, b) => a - b);
 }

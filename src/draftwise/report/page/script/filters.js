@@ -1,6 +1,6 @@
 // The filters by subtask and by method, which act on every chart, table and answer, and the search among the answers.
 
-const manySaid = document.querySelectorAll(".said li").length > 45;
+const manySaid = document.querySelector(".explanations.many") !== null;
 const boxes = [...document.querySelectorAll('input[name="cell"]')];
 
 function applyFilters() {

@@ -1,7 +1,7 @@
 // Speed-up by subtask as a forest of intervals, and quality against speed.
 
 const MANY = 90;
-const UNSPLIT = "Nothing to compare: the run has no baseline, or none of the chosen cells was measured beside it.";
+const UNSPLIT = "Nothing to compare: a speed-up needs plain decoding among the measured cells, and another cell among the chosen ones.";
 
 function speedRows() {
   const parts = state.part ? [0, state.part] : PARTS.map((_, part) => part);
