@@ -193,6 +193,17 @@ def test_runs_without_a_common_prompt_or_cell_have_no_comparison() -> None:
         compare_runs([run, make_run([], elsewhere, labels=("as",))])
 
 
+def test_a_subtask_that_is_named_overall_does_not_take_the_place_of_the_whole() -> None:
+    prompts = [Prompt("a", "overall", ("One?",)), Prompt("b", "qa", ("Two?",))]
+    run = make_run(timed_run(SPEEDS, prompts, 0), prompts)
+    parts = pair_of(run, run)["parts"]
+    assert {part: cells["as"]["prompts"] for part, cells in parts.items()} == {
+        "overall": 2,
+        "subtask overall": 1,
+        "qa": 1,
+    }
+
+
 def test_an_invalid_sample_counts_for_nothing() -> None:
     prompts = two_subtasks(4)
     samples = timed_run(SPEEDS, prompts, 0)

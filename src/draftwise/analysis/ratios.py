@@ -56,7 +56,8 @@ class Pair:
         """The figures by part and label."""
         subtasks = np.asarray(self._shared.subtasks)
         masks = {OVERALL: np.ones(len(subtasks), bool)}
-        masks |= {name: subtasks == name for name in dict.fromkeys(self._shared.subtasks)}
+        for name in dict.fromkeys(self._shared.subtasks):
+            masks[f"subtask {name}" if name == OVERALL else name] = subtasks == name
         parts: dict[str, dict[str, Figures]] = {part: {} for part in masks}
         for label in labels:
             found = self._find(label)
