@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from fakes import COSTS, METHODS, FakeEngine, add_suite
+from nursery import Nursery
 
 from draftwise.bench import BenchSettings, fingerprint, measure
 from draftwise.options import DecodingOptions
@@ -18,6 +19,12 @@ def small_suite(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     add_suite()
     yield
     del SUITES["small"]
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as found:
+        yield found
 
 
 @pytest.fixture

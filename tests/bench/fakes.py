@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from draftwise.bench.models import Models
-from draftwise.bench.records import Sample
+from draftwise.bench.records import Sample, read_checks, read_samples
 from draftwise.options import DecodingOptions
 from draftwise.tasks import SUITES, Prompt, shipped
 from draftwise.tracing import Span
@@ -133,3 +134,26 @@ class FakeEngine:
             ttft_ns=5 * MS + PASS[method],
             decode_ns=decode,
         )
+
+
+def bench(directory: object, *more: object, repeats: int = 3, methods: str = "as,sps,bild") -> tuple[object, ...]:
+    """The arguments of a bench of the small suite."""
+    return (
+        *("bench", "--suite", "small", "--methods", methods, "--repeats", repeats, "--max-new-tokens", 12),
+        *(*more, "--output", directory),
+    )
+
+
+def taken(directory: Path) -> list[tuple[Any, ...]]:
+    """What a run's samples and checks are beside their times, in the order in which they stand on the disk."""
+    samples = [
+        (item.session, item.repeat, item.order, item.prompt_id, item.turn, item.method, item.seed, item.new_tokens)
+        for item in read_samples(directory)
+    ]
+    checks = [
+        (item.prompt_id, item.turn, item.method, item.seed, item.new_tokens, item.text, item.pieces, item.score)
+        + tuple((one.draft, one.accepted, one.emitted, one.draft_passes) for one in item.rounds)
+        for group in read_checks(directory)
+        for item in group
+    ]
+    return [*samples, *checks]

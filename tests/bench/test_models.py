@@ -10,8 +10,8 @@ from fakes import FakeEngine, models
 
 from draftwise.bench import BenchSettings
 from draftwise.bench.cells import make_cells
-from draftwise.bench.models import find_models, longest_context, needed_drafts
 from draftwise.bench.files import to_json
+from draftwise.bench.models import find_models, longest_context, needed_drafts
 from draftwise.bench.settings import Axis
 from draftwise.errors import DraftwiseError
 from draftwise.options import DecodingOptions

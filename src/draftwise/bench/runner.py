@@ -82,7 +82,7 @@ def run_bench(
         settings: what to measure.
         suite: the prompts.
         directory: where the run's files go.
-        release: lets go of what ``load`` keeps, before a session in a fresh process loads its own.
+        release: lets go of what ``load`` keeps; called before a session in a fresh process loads its own.
         facts: more for the environment that is written down, such as the experiment that the run belongs to.
         tell: called before the warm-up with the line on memory, and one for prompts that are left out, cut, or too long
             for a draft; not where the run is refused.
@@ -105,7 +105,8 @@ def run_bench(
                 with compute_threads(settings) as cores:
                     job = _Job(settings, suite, path, lock, stop, ticker, tell)
                     job.begin(load(), dict(facts or {}) | {"pinned": cores or False}, clock)
-                _let_go(release)
+                if settings.sessions > 1:
+                    _let_go(release)
                 for session in range(1, settings.sessions):
                     if not stop.requested:
                         take_session(path, session, stop, ticker)

@@ -113,7 +113,9 @@ class RunStore:
     def note_session(self, facts: Mapping[str, Any]) -> None:
         """Add a line about a process that begins to measure."""
         row = {"schema": SCHEMA, "time": datetime.now(UTC).isoformat(timespec="seconds"), "pid": os.getpid()}
-        with Log(self.directory / SESSIONS) as log:
+        path = self.directory / SESSIONS
+        with Log(path) as log:
+            cut_after(path, sum(map(len, _lines(path))))
             log.append([json.dumps(row | dict(facts), allow_nan=False).encode() + b"\n"])
 
     def write_costs(self, costs: Mapping[str, Any]) -> None:
