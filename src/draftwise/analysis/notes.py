@@ -8,6 +8,7 @@ from typing import Any
 
 from draftwise.analysis.names import BASELINE, FLOOR, counted, lossless, method, title
 from draftwise.analysis.run import RunData
+from draftwise.bench.plan import tasks_of
 from draftwise.bench.told import prompt_notes
 
 WIDE = 0.05
@@ -18,6 +19,7 @@ def make_notes(summary: dict[str, Any], run: RunData) -> list[str]:
     """The warnings of a run, the gravest first."""
     return [
         *_about_run(summary),
+        *_about_checks(run),
         *_about_repeatability(summary, run),
         *prompt_notes(summary["environment"]),
         *_about_methods(summary),
@@ -39,6 +41,13 @@ def _about_run(summary: dict[str, Any]) -> Iterator[str]:
         yield f"{counted(repeats, 'repeat')} may not show how the machine scatters; take at least 3."
     if summary["settings"]["sessions"] == 2:
         yield "Two sessions can't tell how sessions differ, so the intervals are rough; take one, or at least 3."
+
+
+def _about_checks(run: RunData) -> Iterator[str]:
+    """Agreement, quality and acceptance are those of the answers that are there."""
+    planned, found = len(tasks_of(run.prompts)) * len(run.labels), len(run.checks.ids)
+    if found < planned:
+        yield f"The check pass is incomplete: {found} of {counted(planned, 'answer')} were looked at."
 
 
 def _about_repeatability(summary: dict[str, Any], run: RunData) -> Iterator[str]:
@@ -119,12 +128,13 @@ def _about_speedups(summary: dict[str, Any], labels: list[str]) -> Iterator[str]
 
 
 def _cure(summary: dict[str, Any], labels: list[str]) -> str:
-    """How many repeats more would make speed-ups sure to 1 %."""
+    """How many repeats more, in each session, would make speed-ups sure to 1 %."""
     needs = [summary["overall"][label]["repeats_for_1_percent"] for label in labels]
     if None in needs:
-        return "more prompts would narrow it, more repeats would not"
-    more = max(needs) - summary["settings"]["repeats"] * summary["settings"]["sessions"]
-    return f"{counted(max(more, 1), 'more repeat')} would give ±1 %"
+        return "more prompts would narrow it, more repeats alone would not give ±1 %"
+    more = max(needs) - summary["settings"]["repeats"]
+    each = " a session" if summary["settings"]["sessions"] > 1 else ""
+    return f"about {counted(max(more, 1), 'more repeat')}{each} would give ±1 %"
 
 
 def _listed(summary: dict[str, Any], labels: list[str]) -> str:
