@@ -104,8 +104,9 @@ def frame_of(
 
     Raises:
         DraftwiseError: two samples are of the same prompt, turn, cell, session and repeat, a sample is of an unknown
-            cell, or a number can't be.
+            cell, a prompt or its seed was another one for some samples, or a number can't be.
     """
+    asked: dict[tuple[str, int], tuple[int, int]] = {}
     prompts: dict[str, int] = {}
     subtasks: dict[str, int] = {}
     faults: dict[str, int] = {}
@@ -115,6 +116,9 @@ def frame_of(
         fault = sample_fault(sample, max_new_tokens)
         ids, name, turn, method = sample.new_tokens, sample.prompt_id, sample.turn, sample.method
         found = checks_ids.get((name, turn, method))
+        given = sample.prompt_tokens, sample.seed
+        if asked.setdefault((name, turn), given) != given:
+            raise _other_prompt(sample, *asked[name, turn])
         try:
             rows.extend(
                 (
@@ -145,6 +149,14 @@ def frame_of(
     columns = _columns(rows)
     _check(columns, tuple(prompts), labels)
     return Frame(tuple(prompts), tuple(labels), tuple(subtasks), tuple(faults), **columns)
+
+
+def _other_prompt(sample: Sample, tokens: int, seed: int) -> DraftwiseError:
+    return DraftwiseError(
+        f"prompt {sample.prompt_id!r}, turn {sample.turn}, has {tokens} tokens and seed {seed} in one sample, "
+        f"{sample.prompt_tokens} and {sample.seed} in that of {sample.method} with order {sample.order}; "
+        "cells that met other prompts can't be compared"
+    )
 
 
 def row_keys(columns: Sequence[Longs | Ints]) -> Longs:

@@ -6,6 +6,7 @@ answers of no tokens as fast ones. Such a number must not leave this program.
 
 from __future__ import annotations
 
+from draftwise.bench.cells import BASELINE, FLOOR
 from draftwise.bench.records import Sample
 from draftwise.errors import DraftwiseError
 
@@ -22,6 +23,8 @@ def sample_fault(sample: Sample, max_new_tokens: int) -> str | None:
         return f"{count} new tokens, and the limit is {max_new_tokens}"
     if not 1 <= sample.passes <= count:
         return f"{sample.passes} target passes for {count} new tokens"
+    if sample.method in (BASELINE, FLOOR) and sample.passes != count:
+        return f"{sample.passes} target passes for {count} new tokens of plain decoding"
     if sample.prefill_ns < 0 or sample.decode_ns <= 0:
         return "a time that is not above zero"
     if sample.total_ns < sample.prefill_ns + sample.decode_ns:
