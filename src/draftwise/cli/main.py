@@ -1,7 +1,7 @@
 """The ``draftwise`` command: finds the subcommand, and turns every error into one line on stderr.
 
-Exit codes: 0 done, 2 bad input, 3 too slow (compare --fail-below), 130 stopped by Ctrl-C. A command's module is imported when its name is asked for, and
-torch only when a command runs, so that ``draftwise --help`` answers at once.
+Exit codes: 0 done, 2 bad input, 3 too slow (``compare --fail-below``), 130 stopped by Ctrl-C. A command's module is
+imported when its name is asked for, and torch only when a command runs, so that ``draftwise --help`` answers at once.
 """
 
 from __future__ import annotations
