@@ -16,7 +16,7 @@ from draftwise.report.page import build_page
 
 SHAPES = {
     "usual": Shape(),
-    "sweep": Shape(sweep=SWEEP, prompts=2),
+    "long names": Shape(sweep=SWEEP, prompts=2, subtasks=("x" * 60, "a subtask of many words " * 2 + "end")),
     "hostile": Shape(texts=HOSTILE, subtasks=("<script>alert(4)</script>", '"onerror="', "{{7*7}}"), prompts=8),
     "no baseline": Shape(methods=("sps", "bild"), prompts=2),
     "one method": Shape(methods=("as",), prompts=2),
@@ -42,7 +42,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for name, shape in SHAPES.items():
         found[name] = folder / f"{name.replace(' ', '-')}.html"
-        found[name].write_text(build_page(*page_runs.make_run(shape)), encoding="utf-8")
+        run, summary = page_runs.make_run(shape)
+        if name == "long names":
+            for label, row in summary["environment"]["methods"].items():
+                row["title"] = label + " draft=some-organisation/a-model-of-a-very-long-name" * (
+                    row["method"] == "bild"
+                )
+        found[name].write_text(build_page(run, summary), encoding="utf-8")
     return found
 
 
@@ -160,7 +166,7 @@ def test_the_policy_stops_a_script_and_a_request_that_came_in_all_the_same(
 def test_the_page_fits_its_window(
     browser: Browser, pages: dict[str, Path], tmp_path: Path, width: int, scheme: str
 ) -> None:
-    for name in ("usual", "sweep", "hostile"):
+    for name in ("usual", "long names", "hostile"):
         with opened(browser, pages[name], width=width, scheme=scheme) as seen:
             assert overflow(seen.page) == 0, name
             assert seen.errors == []

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from draftwise.analysis.run import RunData
 
 POINTS = 3000
-"""The most samples drawn one by one; far outliers are always among them."""
+"""The most samples drawn one by one, as long as the far outliers, which come first, are no more than these."""
+
+MOST_POINTS = 6000
+"""With more far outliers than this only the slowest of them are drawn."""
 
 DIGITS = 5
 DRAWN = (
@@ -83,6 +86,9 @@ def _points(run: RunData, cells: Sequence[CellView]) -> dict[str, Any]:
     from draftwise.analysis.speeds import raw_points
 
     points, left_out = raw_points(run.frame, POINTS)
+    if len(points) > MOST_POINTS:
+        left_out += len(points) - MOST_POINTS
+        points = sorted(points, key=lambda point: (point.outlier, point.ms))[-MOST_POINTS:]
     place = {cell.label: number for number, cell in enumerate(cells)}
     subtask_of = {prompt.id: prompt.subtask for prompt in run.prompts}
     names: dict[str, int] = {}

@@ -54,26 +54,58 @@ function widthOf(text, weight = 400) {
   return pen.measureText(text).width;
 }
 
+/** A text in lines no wider than `most` pixels, broken at spaces and, where a word is wider than that, within it. */
+function wrapped(text, most, weight = 400) {
+  const lines = [""];
+  for (let word of text.split(" ")) {
+    const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
+    if (widthOf(longer, weight) <= most) {
+      lines[lines.length - 1] = longer;
+      continue;
+    }
+    if (lines.at(-1)) lines.push("");
+    for (const character of word) {
+      if (widthOf(lines.at(-1) + character, weight) > most) lines.push("");
+      lines[lines.length - 1] += character;
+    }
+  }
+  return lines;
+}
+
+const LINE = 15;
+
 /**
- * Where the labels of rows stand: beside them if they fit into a third of the width, else above each row.
- * `right` is the room for figures at the end of a row, which then go into the label.
+ * Where the labels of rows stand: beside them if they fit into a third of the width, else above each row, in as many
+ * lines as it takes. `right` is the room for figures at the end of a row; above a row they give way to a long label.
  */
 function layoutRows(labels, width, { right = 0, beside = 24, above = 36 } = {}) {
   const need = Math.max(0, ...labels.map((label) => widthOf(label))) + 14;
-  const stacked = width < NARROW || need > width / 3;
-  return { stacked, left: stacked ? 8 : Math.max(need, 60), right: stacked ? 16 : right + 12, step: stacked ? above : beside };
+  if (width >= NARROW && need <= width / 3) {
+    return { width, stacked: false, figures: true, lines: 1, left: Math.max(need, 60), right: right + 12, step: beside };
+  }
+  const lines = Math.max(1, ...labels.map((label) => wrapped(label, width - 24).length));
+  return { width, stacked: true, figures: need + right <= width - 24, lines, left: 8, right: 16, step: above + (lines - 1) * (LINE + 8) };
 }
 
 /** The marks that name rows: heads in bold, labels, and figures at the right where there is room. */
 function rowNames(rows, place, { figures = () => "" } = {}) {
   const heads = rows.filter((row) => row.head), others = rows.filter((row) => !row.head);
-  const aside = place.stacked ? { frameAnchor: "left", dx: 0, dy: -13 } : { frameAnchor: "left", dx: -place.left };
-  const marks = [
-    Plot.text(heads, { y: "key", text: "name", frameAnchor: "left", textAnchor: "start", dx: place.stacked ? 0 : -place.left, dy: 4, fontWeight: 600, fill: "var(--ink)", stroke: "var(--ground)", strokeWidth: 4 }),
-    Plot.text(others, { y: "key", text: (row) => (place.stacked ? [row.name, figures(row)].filter(Boolean).join("  ") : row.name), textAnchor: "start", fill: "var(--ink)", stroke: "var(--ground)", strokeWidth: 4, ...aside }),
+  const above = { lineAnchor: "bottom", dy: -7 };
+  const common = { y: "key", stroke: "var(--ground)", strokeWidth: 4 };
+  const start = { ...common, frameAnchor: "left", textAnchor: "start", fill: "var(--ink)", dx: place.stacked ? 0 : -place.left };
+  const end = { ...common, frameAnchor: "right", textAnchor: "end", fill: "var(--soft)", fontVariant: "tabular-nums", dx: place.stacked ? 0 : place.right };
+  const most = place.width - 24;
+  return [
+    Plot.text(heads, { ...start, text: ({ name }) => (widthOf(name, 600) > most ? `${wrapped(name, most - 14, 600)[0]}…` : name), dy: 4, fontWeight: 600 }),
+    Plot.text(others, { ...start, text: ({ name }) => (place.stacked ? wrapped(name, most).join("\n") : name), ...(place.stacked ? above : {}) }),
+    place.figures ? Plot.text(others, { ...end, text: figures, ...(place.stacked ? above : {}) }) : [],
   ];
-  if (!place.stacked) marks.push(Plot.text(others, { y: "key", text: figures, frameAnchor: "right", dx: place.right, textAnchor: "end", fill: "var(--soft)", fontVariant: "tabular-nums" }));
-  return marks;
+}
+
+/** Where the bars of rows stand within their bands, `thick` pixels high: in the middle, or right below the label. */
+function barInsets({ stacked, step }, thick) {
+  const top = stacked ? step / 2 - 2 : (step - thick) / 2;
+  return { insetTop: top, insetBottom: step - top - thick };
 }
 
 const rowScale = (rows) => ({ type: "band", domain: rows.map((row) => row.key), axis: null, padding: 0 });

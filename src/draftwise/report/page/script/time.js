@@ -17,14 +17,13 @@ function drawTime(width) {
     if (widthOf(both) + 10 < share * inner) return both;
     return widthOf(percent(share)) + 6 < share * inner ? percent(share) : "";
   };
-  const shift = place.stacked ? 10 : 0;
   const drawn = plot("Shares of a round's time by cell", {
     width, height: 34 + rows.length * place.step, marginLeft: place.left, marginRight: place.right, marginTop: 4, marginBottom: 30,
     x: { domain: [0, 1], tickFormat: (tick) => percent(tick), ticks: 5, tickSize: 0, label: null },
     y: rowScale(rows),
     marks: [
-      Plot.barX(bars, { y: "key", x1: "from", x2: "to", fill: ({ part }) => `var(--part-${part})`, stroke: ({ part }) => `var(--edge-${part})`, strokeWidth: 1, insetLeft: 0.5, insetRight: 0.5, insetTop: 4 + 2 * shift, insetBottom: 4, title: ({ name, part, share }) => `${name}\n${part}: ${percent(share, 1)}`, tip: true }),
-      Plot.text(bars, { y: "key", x: ({ from, to }) => (from + to) / 2, text: label, dy: shift - (place.stacked ? 2 : 0), fill: "var(--ink)" }),
+      Plot.barX(bars, { y: "key", x1: "from", x2: "to", fill: ({ part }) => `var(--part-${part})`, stroke: ({ part }) => `var(--edge-${part})`, strokeWidth: 1, insetLeft: 0.5, insetRight: 0.5, ...barInsets(place, 24), title: ({ name, part, share }) => `${name}\n${part}: ${percent(share, 1)}`, tip: true }),
+      Plot.text(bars, { y: "key", x: ({ from, to }) => (from + to) / 2, text: label, dy: place.stacked ? 10 : 0, fill: "var(--ink)" }),
       ...rowNames(rows, place, { figures: ({ own }) => (own.round_ns ? `${fixed(own.round_ns / 1e6)} ms` : "") }),
     ],
   });
@@ -90,7 +89,7 @@ function drawBandwidth(width) {
     y: rowScale(rows),
     marks: [
       Plot.gridX({ ...panelAxis, ticks: 5 }),
-      Plot.barX(rows, { y: "key", x: "share", fill: ({ cell }) => cell.color, insetTop: place.stacked ? 24 : 7, insetBottom: place.stacked ? 4 : 7, title: ({ name, share }) => `${name}: ${percent(share, 1)}`, tip: true }),
+      Plot.barX(rows, { y: "key", x: "share", fill: ({ cell }) => cell.color, ...barInsets(place, 14), title: ({ name, share }) => `${name}: ${percent(share, 1)}`, tip: true }),
       Plot.ruleX([0], { stroke: "var(--faint)" }), Plot.ruleX([1], { stroke: "var(--ink)" }),
       ...rowNames(rows, place, { figures: ({ share }) => percent(share) }),
     ],
