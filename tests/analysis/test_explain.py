@@ -53,7 +53,7 @@ def test_where_speculation_loses() -> None:
 
 def test_where_it_gains_less_than_its_passes_allow() -> None:
     assert said(1.4, 1.35, 1.45) == (
-        "SPS gains 1.40x; its acceptance and costs allow 1.54x: 9 % of a round goes to the engine and the judge."
+        "SPS gains 1.40×; its acceptance and costs allow 1.54×: 9 % of a round goes to the engine and the judge."
     )
 
 
@@ -72,78 +72,78 @@ def test_the_gap_goes_to_the_largest_part_that_is_no_pass(changed: dict[str, flo
 
 def test_where_it_loses_for_all_its_acceptance() -> None:
     assert said(0.9, 0.85, 0.95) == (
-        "SPS loses here, 0.90x, with 2.0 tokens a pass where 1.3 would break even: "
+        "SPS loses here, 0.90×, with 2.0 tokens a pass where 1.3 would break even: "
         "9 % of a round goes to the engine and the judge."
     )
     assert said(0.9, 0.85, 0.95, time=None) == (
-        "SPS loses here, 0.90x, with 2.0 tokens a pass where 1.3 would break even: "
+        "SPS loses here, 0.90×, with 2.0 tokens a pass where 1.3 would break even: "
         "no round was traced to say where the rest goes."
     )
 
 
 def test_where_the_interval_holds_what_was_expected() -> None:
     assert said(1.5, 1.4, 1.6) == (
-        "SPS gains 1.50x; the 1.54x that its acceptance and costs allow lies within the interval."
+        "SPS gains 1.50×; the 1.54× that its acceptance and costs allow lies within the interval."
     )
 
 
 def test_where_it_is_faster_than_expected() -> None:
-    assert said(1.7, 1.6, 1.8) == "SPS gains 1.70x, more than the 1.54x that its acceptance and costs let expect."
+    assert said(1.7, 1.6, 1.8) == "SPS gains 1.70×, more than the 1.54× that its acceptance and costs let expect."
     assert said(1.1, 1.05, 1.15, length=1.2) == (
-        "SPS gains 1.10x, more than the 0.92x that its acceptance and costs let expect."
+        "SPS gains 1.10×, more than the 0.92× that its acceptance and costs let expect."
     )
 
 
 def test_where_no_difference_is_shown() -> None:
     assert said(1.0, 0.96, 1.04, length=1.3) == (
-        "SPS shows no difference from AS (0.96x to 1.04x): 1.3 tokens a pass, 1.3 needed to break even."
+        "SPS shows no difference from AS (0.96× to 1.04×): 1.3 tokens a pass, 1.3 needed to break even."
     )
     assert said(1.0, 0.96, 1.04) == (
-        "SPS shows no difference from AS (0.96x to 1.04x); its acceptance and costs allow 1.54x: "
+        "SPS shows no difference from AS (0.96× to 1.04×); its acceptance and costs allow 1.54×: "
         "9 % of a round goes to the engine and the judge."
     )
     assert said(1.0, 0.96, 1.04, length=1.0) == (
-        "SPS shows no difference from AS (0.96x to 1.04x), "
-        "more than the 0.77x that its acceptance and costs let expect."
+        "SPS shows no difference from AS (0.96× to 1.04×), "
+        "more than the 0.77× that its acceptance and costs let expect."
     )
 
 
 def test_without_an_interval_nothing_is_claimed() -> None:
     assert said(1.5) == (
-        "SPS measured 1.50x, without an interval, where its acceptance and costs allow 1.54x: "
+        "SPS measured 1.50×, without an interval, where its acceptance and costs allow 1.54×: "
         "2.0 tokens a pass, 1.3 needed to break even."
     )
 
 
 def test_without_costs_only_what_was_measured_is_said() -> None:
     assert said(1.5, 1.4, 1.6, needed=None) == (
-        "SPS gains 1.50x with 2.0 tokens a pass; what its passes cost was not measured."
+        "SPS gains 1.50× with 2.0 tokens a pass; what its passes cost was not measured."
     )
     assert said(0.5, 0.4, 0.6, needed=None) == (
-        "SPS loses here: 0.50x with 2.0 tokens a pass; what its passes cost was not measured."
+        "SPS loses here: 0.50× with 2.0 tokens a pass; what its passes cost was not measured."
     )
 
 
 def test_what_drafts_nothing() -> None:
     none = {"drafted": False, "needed": None, "length": 1.0, "title": "AS*"}
-    assert said(1.0, 0.99, 1.01, **none) == "AS* drafted nothing here: no difference from AS is shown (0.99x to 1.01x)."
-    assert said(1.03, 1.02, 1.04, **none) == "AS* drafted nothing here: 1.03x."
-    assert said(1.03, **none) == "AS* drafted nothing here: 1.03x, without an interval."
+    assert said(1.0, 0.99, 1.01, **none) == "AS* drafted nothing here: no difference from AS is shown (0.99× to 1.01×)."
+    assert said(1.03, 1.02, 1.04, **none) == "AS* drafted nothing here: 1.03×."
+    assert said(1.03, **none) == "AS* drafted nothing here: 1.03×, without an interval."
     unsure = {"drafted": False, "length": 1.0, "title": "BiLD"}
     assert said(0.8, 0.7, 0.9, **unsure) == (
-        "BiLD kept no drafted token here, and its draft passes took 0.30 of a target pass a round: 0.80x."
+        "BiLD kept no drafted token here, and its draft passes took 0.30 of a target pass a round: 0.80×."
     )
 
 
 def test_what_was_not_timed() -> None:
     assert said() == (
-        "SPS was not timed; its acceptance and costs allow 1.54x: 2.0 tokens a pass, 1.3 needed to break even."
+        "SPS was not timed; its acceptance and costs allow 1.54×: 2.0 tokens a pass, 1.3 needed to break even."
     )
     assert said(needed=None) is said(drafted=False) is explain("SPS", {}) is None
 
 
 def test_a_speed_with_other_answers_than_plain_decodings_is_told_with_their_worth() -> None:
-    start = "SPS gains 1.50x with 2.0 tokens a pass; what its passes cost was not measured"
+    start = "SPS gains 1.50× with 2.0 tokens a pass; what its passes cost was not measured"
     more = {"needed": None, "agreement": 0.4}
     assert said(1.5, 1.4, 1.6, change=(-0.02, -0.03, -0.01), **more) == (
         f"{start}; its answers score 0.020 less than those of AS (-0.030 to -0.010)."
@@ -167,7 +167,7 @@ def test_numbers_that_are_told_apart_are_written_apart() -> None:
         "SPS loses here: 2.0 tokens a pass, 2.1 needed to break even."
     )
     assert "2.041 tokens a pass, 2.042 needed" in str(said(0.98, 0.97, 0.99, length=2.041, needed=2.042))
-    assert "allow 1.5385x" in str(said(1.4, 1.35, 1.5384))
+    assert "allow 1.5385×" in str(said(1.4, 1.35, 1.5384))
 
 
 def test_the_gap_is_the_measured_by_the_expected_speed() -> None:

@@ -66,17 +66,17 @@ def _untimed(title: str, figures: Figures) -> str | None:
     if not cost or figures.get("acceptance") is None:
         return None
     return (
-        f"{title} was not timed; its acceptance and costs allow {cost['expected_speedup']:.2f}x: {_balance(figures)}."
+        f"{title} was not timed; its acceptance and costs allow {cost['expected_speedup']:.2f}×: {_balance(figures)}."
     )
 
 
 def _outcome(title: str, speed: _Speed) -> str:
     """What the times say, with the figure."""
     if speed.shows is None:
-        return f"{title} measured {speed.value:.2f}x, without an interval,"
+        return f"{title} measured {speed.value:.2f}×, without an interval,"
     if speed.shows == "no difference shown":
         return f"{title} shows no difference from AS ({_span(speed)})"
-    return f"{title} {'gains' if speed.shows == 'faster' else 'loses here:'} {speed.value:.2f}x"
+    return f"{title} {'gains' if speed.shows == 'faster' else 'loses here:'} {speed.value:.2f}×"
 
 
 def _nothing_drafted(title: str, speed: _Speed, figures: Figures) -> str:
@@ -90,7 +90,7 @@ def _nothing_drafted(title: str, speed: _Speed, figures: Figures) -> str:
 def _bare(speed: _Speed) -> str:
     if speed.shows == "no difference shown":
         return f"no difference from AS is shown ({_span(speed)})"
-    return f"{speed.value:.2f}x" + ("" if speed.shows else ", without an interval")
+    return f"{speed.value:.2f}×" + ("" if speed.shows else ", without an interval")
 
 
 def _against_costs(title: str, speed: _Speed, figures: Figures) -> str:
@@ -100,17 +100,17 @@ def _against_costs(title: str, speed: _Speed, figures: Figures) -> str:
             return f"{title} loses here: {_balance(figures)}"
         emitted, needed = _balanced(figures)
         held = f"with {emitted} tokens a pass where {needed} would break even"
-        return f"{title} loses here, {speed.value:.2f}x, {held}: {_where(figures)}"
+        return f"{title} loses here, {speed.value:.2f}×, {held}: {_where(figures)}"
     outcome = _outcome(title, speed)
     if speed.shows is None:
-        return f"{outcome} where its acceptance and costs allow {allowed:.2f}x: {_balance(figures)}"
+        return f"{outcome} where its acceptance and costs allow {allowed:.2f}×: {_balance(figures)}"
     if speed.holds(allowed):
         if speed.shows == "faster":
-            return f"{outcome}; the {allowed:.2f}x that its acceptance and costs allow lies within the interval"
+            return f"{outcome}; the {allowed:.2f}× that its acceptance and costs allow lies within the interval"
         return f"{outcome}: {_balance(figures)}"
     if allowed < speed.value:
-        return f"{outcome}, more than the {_unlike(allowed, speed.low)}x that its acceptance and costs let expect"
-    return f"{outcome}; its acceptance and costs allow {_unlike(allowed, speed.high)}x: {_where(figures)}"
+        return f"{outcome}, more than the {_unlike(allowed, speed.low)}× that its acceptance and costs let expect"
+    return f"{outcome}; its acceptance and costs allow {_unlike(allowed, speed.high)}×: {_where(figures)}"
 
 
 def _where(figures: Figures) -> str:
@@ -164,7 +164,7 @@ def _tokens(figures: Figures) -> str:
 
 
 def _span(speed: _Speed) -> str:
-    return f"{speed.low:.2f}x to {speed.high:.2f}x"
+    return f"{speed.low:.2f}× to {speed.high:.2f}×"
 
 
 def _apart(first: float, second: float) -> tuple[str, str]:
