@@ -32,6 +32,8 @@ def live(job: dict[str, Any]) -> None:
         plant_fakes(job.get("nap", 0.0))
     else:
         plant_haste()
+    if job.get("progress"):
+        plant_progress()
     if job.get("silent"):
         plant_silence()
     if job.get("size"):
@@ -58,6 +60,18 @@ def plant_fakes(nap: float) -> None:
         return SimpleNamespace(settings=settings, drafts=("builtin",), memory="", load=lambda: models(engine))
 
     bench_models.find_models = find
+
+
+def plant_progress() -> None:
+    """Say every step of the progress on stderr."""
+
+    def told(self: ticker.Ticker, label: str, units: int = 1) -> None:
+        tick(self, label, units)
+        if os.getpid() == parent:
+            REAL_WRITE(2, f"progress {self.done} {self.total} {label}\n".encode())
+
+    parent, tick = os.getpid(), ticker.Ticker.__call__
+    ticker.Ticker.__call__ = told
 
 
 def plant_silence() -> None:
