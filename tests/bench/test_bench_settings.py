@@ -64,7 +64,15 @@ def test_settings_survive_the_way_through_json() -> None:
     decoding = DecodingOptions(rollback_threshold=float("inf"), stop_token_ids=(3, 4), seed=2**62)
     sweep = (Axis("rollback_threshold", (float("inf"), 3.0)), Axis("draft", ("a", "b")))
     settings = BenchSettings(
-        methods=("bild",), subtasks=("qa",), threads=2, sessions=3, pin=True, draft="a", truncate="left", decoding=decoding, sweep=sweep
+        methods=("bild",),
+        subtasks=("qa",),
+        threads=2,
+        sessions=3,
+        pin=True,
+        draft="a",
+        truncate="left",
+        decoding=decoding,
+        sweep=sweep,
     )
     assert BenchSettings.from_record(json.loads(json.dumps(settings.to_record(), allow_nan=False))) == settings
 

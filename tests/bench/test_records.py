@@ -71,7 +71,16 @@ def test_a_line_is_json_that_begins_with_the_schemas_version() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a\u2028b\u2029c\x85d", "tab\tline\nreturn\r\x0b\x0c", "NUL\0", "\x1b[31m\x7f", '"\\', "\U0001f600", "<script>", ""],
+    [
+        "a\u2028b\u2029c\x85d",
+        "tab\tline\nreturn\r\x0b\x0c",
+        "NUL\0",
+        "\x1b[31m\x7f",
+        '"\\',
+        "\U0001f600",
+        "<script>",
+        "",
+    ],
 )
 def test_whatever_a_model_wrote_stays_on_one_line(tmp_path: Path, text: str) -> None:
     odd = msgspec.structs.replace(CHECK, text=text, pieces=(text,))
