@@ -187,7 +187,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DraftwiseError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict):
         raise DraftwiseError(f"{path} holds no JSON object")

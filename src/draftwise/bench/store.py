@@ -185,7 +185,7 @@ def last_session(directory: Path) -> dict[str, Any] | None:
     for number, line in enumerate(_lines(path) if path.exists() else (), 1):
         try:
             last = dict(json.loads(line))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise DraftwiseError(f"{path}, line {number} is not a session: {error}") from None
     return last
 
