@@ -114,6 +114,7 @@ def test_a_description_names_the_method_its_draft_and_the_options_that_it_reads(
         (["/data/one/model/", "/data/two/model", "other"], ["one/model", "two/model", "other"]),
         (["model", "a/model"], ["model", "a/model"]),
         (["builtin"], ["builtin"]),
+        (["a/odd\udcff", "b/two\nlines"], ["odd\\udcff", "two\\nlines"]),
     ],
 )
 def test_a_model_is_called_by_the_shortest_end_that_tells_it_from_the_others(

@@ -81,13 +81,17 @@ def describe_cells(cells: Sequence[Cell]) -> dict[str, dict[str, Any]]:
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """The shortest end of each path or Hub id, counted in its parts, that no other of them ends in."""
+    """The shortest end of each path or Hub id, counted in its parts, that no other of them ends in.
+
+    What can't be printed, such as a byte of a path that is no UTF-8, is escaped: the names go into records.
+    """
     parts = {name: [part for part in name.replace("\\", "/").split("/") if part] or [name] for name in names}
     short: dict[str, str] = {}
     for name, own in parts.items():
         ends = ("/".join(own[-size:]) for size in range(1, len(own) + 1))
         others = [f"/{'/'.join(other)}" for key, other in parts.items() if key != name]
-        short[name] = next((end for end in ends if not any(other.endswith(f"/{end}") for other in others)), name)
+        end = next((end for end in ends if not any(other.endswith(f"/{end}") for other in others)), name)
+        short[name] = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in end)
     return short
 
 
