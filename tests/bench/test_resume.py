@@ -240,12 +240,18 @@ def test_a_run_of_another_version_or_none_at_all_is_refused_in_one_line(
     assert "\n" not in str(caught.value) and [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
-@pytest.mark.parametrize("name", ["records.jsonl", "checks.jsonl", "experiment.json"])
-def test_samples_without_a_run_are_never_written_over(settings: BenchSettings, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("records.jsonl", "checks.jsonl", "experiment.json", "summary.json", "report.html", "end.json"),
+        *("costs.json", "sessions.jsonl", "prompts.jsonl", "inputs.jsonl"),
+    ],
+)
+def test_what_is_no_part_of_a_run_is_never_written_over(settings: BenchSettings, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious")
     with pytest.raises(DraftwiseError, match=f"{tmp_path} holds {name} and no run.json; give another output directory"):
-        run(settings, tmp_path, never)
-    assert contents(tmp_path) == {name: b"precious"}
+        run(settings, tmp_path)
+    assert (tmp_path / name).read_bytes() == b"precious" and not (tmp_path / "run.json").exists()
 
 
 def test_a_second_process_waits_and_then_says_that_another_measures_there(

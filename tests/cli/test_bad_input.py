@@ -39,7 +39,7 @@ BENCH: list[tuple[str, str, str, object, str]] = [
     ("--repeats", "0", "repeats", 0, "at least 1"),
     ("--threads", "0", "threads", 0, "from 1 to 1024"),
     ("--methods", "", "methods", (), "at least one"),
-    ("--methods", "as,sps,magic", "methods", ("as", "sps", "magic"), "as, sps, bild"),
+    ("--methods", "as,sps,magic", "methods", ("as", "sps", "magic"), "as, as*, sps, bild"),
     ("--subtasks", "qa,poetry", "subtasks", ("qa", "poetry"), "math_reasoning, rag, law analytics"),
     ("--suite", "nowhere", "suite", "nowhere", "builtin"),
 ]
@@ -85,7 +85,7 @@ def test_a_bench_option_out_of_range(run: Run, option: str, text: str, name: str
 
 
 def test_an_unknown_method(run: Run, pair: Pair) -> None:
-    run("generate", "hello", "--method", "magic").refused_with("'magic'", "as, sps, bild")
+    run("generate", "hello", "--method", "magic").refused_with("'magic'", "as, as*, sps, bild")
     with pytest.raises(ValueError, match=r"'magic'.*as, sps, bild"):
         Engine.load(pair.target).generate("hello", method="magic")
 
@@ -207,7 +207,7 @@ def test_an_absent_device(run: Run, pair: Pair, device: str) -> None:
         Engine.load(pair.target, device=device)
 
 
-@pytest.mark.parametrize("name", ["records.jsonl", "summary.json", "run.json"])
+@pytest.mark.parametrize("name", ["records.jsonl", "summary.json", "report.html", "run.json"])
 def test_an_output_directory_that_holds_another_run(run: Run, pair: Pair, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("precious", "utf-8")
     run("bench", *pair.options, "--output", tmp_path).refused_with(str(tmp_path), name)

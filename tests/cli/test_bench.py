@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Outcome, Pair, Run
+from harness import Outcome, Pair, Run, save_opt
 
+from draftwise.bench import files
+from draftwise.bench.files import DirectoryLock
 from draftwise.bench.interrupt import StopRequest
-from draftwise.bench.records import read_records
+from draftwise.bench.records import read_samples
+from draftwise.bench.store import read_prompts
 from draftwise.cli import progress as progress_module
 from draftwise.cli.progress import clock, shown_progress
+from draftwise.engine import Engine
 
 SMALL = ("--subtasks", "qa,law analytics", "--limit", 2, "--repeats", 2, "--max-new-tokens", 8, "--ignore-eos")
 NUMBER = r"\d+\.\d\d"
@@ -50,9 +54,9 @@ def test_a_run_prints_the_result_lines(finished: tuple[Outcome, Path]) -> None:
 
 def test_a_run_writes_records_and_summary(finished: tuple[Outcome, Path]) -> None:
     outcome, directory = finished
-    assert len(read_records(directory)) == 2 * 2 * 3 * 2
+    assert len(list(read_samples(directory))) == 2 * 2 * 4 * 2
     summary = summary_of(directory)
-    assert list(summary["overall"]) == ["as", "sps", "bild"]
+    assert list(summary["overall"]) == ["as", "as*", "sps", "bild"]
     assert list(summary["subtasks"]) == ["qa", "law analytics"]
     assert summary["overall"]["as"]["speedup"] == 1
     assert summary["overall"]["sps"]["agreement"] == 1
@@ -66,11 +70,37 @@ def test_settings_reach_the_summary(finished: tuple[Outcome, Path], pair: Pair) 
     assert settings["decoding"]["ignore_eos"] is True
 
 
-def test_the_same_directory_is_refused_the_second_time(run: Run, pair: Pair, finished: tuple[Outcome, Path]) -> None:
+def test_the_same_command_shows_a_complete_run_again_and_measures_nothing(
+    run: Run, pair: Pair, finished: tuple[Outcome, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome, directory = finished
+    before = (directory / "records.jsonl").read_bytes()
+    monkeypatch.setattr(Engine, "load_all", lambda pairing: pytest.fail("the models were loaded"))
+    again = run("bench", *pair.options, *SMALL, "--output", directory)
+    assert (again.code, again.out) == (0, outcome.out)
+    assert (directory / "records.jsonl").read_bytes() == before
+
+
+def test_other_settings_are_refused_with_what_differs_and_touch_nothing(
+    run: Run, pair: Pair, finished: tuple[Outcome, Path]
+) -> None:
     _, directory = finished
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
-    run("bench", *pair.options, *SMALL, "--output", directory).refused_with(str(directory), "already holds a run")
+    other = ("--gamma", 6, "--repeats", 3, "--output", directory)
+    run("bench", *pair.options, *SMALL, *other).refused_with(
+        str(directory), "repeats is 2 there and 3 here", "gamma is 4 there and 6 here", "another output directory"
+    )
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_a_run_whose_directory_was_given_away_to_another_command_waits_for_it(
+    run: Run, pair: Pair, finished: tuple[Outcome, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LOCK_SECONDS", 0.1)
+    with DirectoryLock(finished[1]) as lock:
+        lock.take()
+        outcome = run("bench", *pair.options, *SMALL, "--output", finished[1])
+    outcome.refused_with("another process writes to", str(finished[1]))
 
 
 def test_the_run_goes_to_runs_where_no_output_is_named(
@@ -100,7 +130,7 @@ def test_a_stopped_run_is_valid_shorter_and_says_so(pair: Pair, tmp_path: Path, 
     assert f"stopped by {number.name}" in err.splitlines()[-1]
     summary = summary_of(tmp_path / "run")
     assert summary["complete"] is False
-    assert summary["samples"] == len(read_records(tmp_path / "run")) > 0
+    assert summary["samples"] == len(list(read_samples(tmp_path / "run"))) > 0
     assert "Overall Result:" in out
 
 
@@ -170,3 +200,39 @@ def test_a_run_that_fails_leaves_the_table_of_those_before_it(run: Run, pair: Pa
     assert outcome.code == 2
     assert "4096 new tokens alone fill the target's context" in outcome.err
     assert "all 2 runs, overall" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (r'{"id": "odd\ud800", "prompt": "Hello"}', "half a character"),
+        (r'{"prompt": "Hello \ud800"}', "half a character"),
+        (r'{"prompt": "Hello", "reference": "\udfff"}', "half a character"),
+        (r'{"prompt": "NUL \u0000"}', "NUL"),
+        (r'{"id": "two\u2028lines", "prompt": "Hello"}', "one line"),
+    ],
+)
+def test_texts_that_no_record_can_hold_are_refused_when_they_are_read(
+    run: Run, pair: Pair, tmp_path: Path, line: str, words: str
+) -> None:
+    (tmp_path / "own.jsonl").write_text(line, "utf-8")
+    output = tmp_path / "run"
+    run("bench", *pair.options, "--data", tmp_path / "own.jsonl", "--output", output).refused_with("line 1", words)
+    assert not output.exists()
+
+
+def test_odd_texts_and_names_survive_in_the_records(run: Run, pair: Pair, tmp_path: Path) -> None:
+    odd = save_opt(tmp_path / "odd\u2028draft\n", hidden=8, seed=2)
+    text = "Hello \u2028\u2029\x85\x1b[31m <script>alert(1)</script> \U0001f600"
+    rows = [{"id": "</script>", "turns": [text, "And \u2028 then?"]}, {"prompt": text, "reference": text}]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    options = ("--draft", f"{pair.draft},{odd}", "--data", tmp_path / "own.jsonl", "--repeats", 1)
+    arguments = ("--target", pair.target, *options, "--methods", "as,sps", "--max-new-tokens", 4)
+    outcome = run("bench", *arguments, "--output", tmp_path / "run")
+    assert outcome.code == 0, outcome.err
+    prompts = read_prompts(tmp_path / "run")
+    assert [prompt.turns[0] for prompt in prompts] == [text, text]
+    samples = list(read_samples(tmp_path / "run"))
+    assert {sample.prompt_id for sample in samples} == {"</script>", "line-2"}
+    assert {sample.method for sample in samples} == {"as", "sps draft=draft", r"sps draft=odd\u2028draft\n"}
+    assert run("bench", *arguments, "--output", tmp_path / "run").code == 0

@@ -11,7 +11,7 @@ from harness import Pair, Run, save_opt
 
 from draftwise.bench import environment
 from draftwise.bench.interrupt import StopRequest
-from draftwise.bench.records import read_records
+from draftwise.bench.records import read_samples
 
 TINY = ("--subtasks", "qa", "--limit", 1, "--repeats", 1, "--max-new-tokens", 4, "--ignore-eos")
 
@@ -41,9 +41,9 @@ def test_a_sweep_shows_every_cell_and_its_best(run: Run, pair: Pair, tmp_path: P
         assert f"{title}: " in done.out and done.out.count(title) >= 4
     words = " ".join(done.out.split())
     assert "quality / AS" in words and "SPS gamma 2/4; BiLD fallback 0.6, rollback 3.0/5.0" in words
-    labels = ["as", "sps gamma=2", "sps gamma=4", "bild rollback_threshold=3", "bild rollback_threshold=5"]
+    labels = ["as", "as*", "sps gamma=2", "sps gamma=4", "bild rollback_threshold=3", "bild rollback_threshold=5"]
     assert list(read(output / "summary.json")["overall"]) == labels
-    assert sorted(record.method for record in read_records(output)) == sorted(labels)
+    assert sorted(record.method for record in read_samples(output)) == sorted(labels)
     methods = read(output / "run.json")["environment"]["methods"]
     assert methods["sps gamma=2"]["options"] == {"gamma": 2}
     assert methods["sps gamma=2"]["draft"] == str(pair.draft)
@@ -74,7 +74,9 @@ def test_options_of_every_method_make_runs_in_folders_and_a_last_table(run: Run,
         assert read(output / item["directory"] / "summary.json")["settings"]["decoding"]["temperature"] == temperature
         assert list(read(output / item["directory"] / "summary.json")["overall"]) == ["as", "sps"]
     assert "all 2 runs, overall" in done.out and "temperature=1: Overall Result: AS:" in done.out
-    run("bench", *pair.options, *TINY, "--output", output).refused_with("experiment.json", "already holds a run")
+    run("bench", *pair.options, *TINY, "--output", output).refused_with("holds experiment.json and no run.json")
+    other = ("--temperature", "0,2", "--methods", "as,sps", "--output", output)
+    run("bench", *pair.options, *TINY, *other).refused_with("another experiment", "temperature=0, temperature=1")
 
 
 def test_a_file_holds_an_experiment_and_the_command_line_overrides_it(run: Run, pair: Pair, tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_a_bad_list_or_name(run: Run, tmp_path: Path, option: str, text: str, wo
         ("limit = 1979-05-27", ("limit must be a whole number",)),
         ("target = 3", ("target must be a text",)),
         ("methods = ['as', 3]", ("methods must be a text", "3")),
-        ("methods = ['as', 'magic']", ("'magic'", "as, sps, bild")),
+        ("methods = ['as', 'magic']", ("'magic'", "as, as*, sps, bild")),
         ("stop_token_ids = ['x']", ("stop_token_ids must be a whole number", "'x'")),
         ("suite = ['builtin']", ("suite must be a text",)),
         ("output = false", ("output must be a text",)),
@@ -223,7 +225,9 @@ def test_a_stop_ends_the_whole_experiment_and_leaves_nothing_before_the_first_sa
 def test_a_run_of_an_earlier_experiment_is_never_written_over(run: Run, pair: Pair, tmp_path: Path) -> None:
     (tmp_path / "02-seed=1").mkdir()
     (tmp_path / "02-seed=1" / "records.jsonl").write_text("precious")
-    run("bench", *pair.options, *TINY, "--seed", "0,1", "--output", tmp_path).refused_with("02-seed=1", "holds a run")
+    run("bench", *pair.options, *TINY, "--seed", "0,1", "--output", tmp_path).refused_with(
+        "02-seed=1", "holds records.jsonl"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["02-seed=1"]
 
 
@@ -236,11 +240,11 @@ def test_prompts_too_long_are_told_before_the_run_and_in_the_report(run: Run, pa
     assert done.code == 0, done.err
     said = "2 of 3 prompts left out; the first is"
     assert said in done.err and said in done.out
-    assert read(tmp_path / "run" / "summary.json")["planned_samples"] == 3
+    assert read(tmp_path / "run" / "summary.json")["planned_samples"] == 4
     cut = run("bench", *options, "--max-new-tokens", 4, "--truncate", "left", "--output", tmp_path / "cut")
     assert cut.code == 0, cut.err
     assert "2 prompts cut at the front to fit the context, by 76 tokens at most." in " ".join(cut.out.split())
-    assert read(tmp_path / "cut" / "summary.json")["planned_samples"] == 9
+    assert read(tmp_path / "cut" / "summary.json")["planned_samples"] == 12
 
 
 def test_a_draft_that_prompts_outgrow_is_told(run: Run, pair: Pair, tmp_path: Path) -> None:
@@ -275,7 +279,7 @@ def test_a_chat_template_shapes_every_turn(run: Run, pair: Pair, tmp_path: Path)
     chat = run("bench", *options, "--methods", "as", "--chat-template", template, "--output", tmp_path / "chat")
     assert (plain.code, chat.code) == (0, 0), chat.err
     names = ("plain", "chat")
-    first = {name: min(record.prompt_tokens for record in read_records(tmp_path / name)) for name in names}
+    first = {name: min(record.prompt_tokens for record in read_samples(tmp_path / name)) for name in names}
     assert first == {"plain": len("Hello"), "chat": len("user: Hello|")}
     assert "chat template's form" in " ".join(chat.out.split()) and "chat template" not in plain.out
     template.write_text("{{ nonsense(")

@@ -73,12 +73,16 @@ class RunStore:
         """Make the directory and write everything that is known before the first sample.
 
         Raises:
-            DraftwiseError: the disk takes no more.
+            DraftwiseError: the disk takes no more, or somebody else's file would be written over.
         """
         ids = b"".join(msgspec.json.encode(_Input(*task, ids)) + b"\n" for task, ids in inputs.items())
         whole = {"schema": SCHEMA} | dict(header) | {"inputs_sha256": hashlib.sha256(ids).hexdigest()}
-        write_whole(directory / PROMPTS, "".join(f"{line}\n" for line in prompts_to_lines(prompts)))
-        write_whole(directory / INPUTS, ids)
+        asked = "".join(f"{line}\n" for line in prompts_to_lines(prompts)).encode()
+        for name, data in ((PROMPTS, asked), (INPUTS, ids)):
+            path = directory / name
+            if path.exists() and path.read_bytes() != data:  # a run that was killed just here leaves the same
+                raise _not_ours(path)
+            write_whole(path, data)
         write_whole(directory / RUN, to_json(whole))
         return cls(directory, whole, tuple(prompts), inputs)
 
@@ -199,14 +203,18 @@ def holds_run(path: Path) -> bool:
     """Whether a run lies in a directory, complete or not.
 
     Raises:
-        DraftwiseError: samples lie there without what says how they were taken.
+        DraftwiseError: something lies there that a run would write over, and nothing that says of which run it is.
     """
     if (path / RUN).exists():
         return True
-    for name in (RECORDS, CHECKS, EXPERIMENT):
+    for name in (RECORDS, CHECKS, EXPERIMENT, COSTS, SESSIONS, END, SUMMARY, PAGE):
         if (path / name).exists():
-            raise DraftwiseError(f"{path} holds {name} and no {RUN}; give another output directory")
+            raise _not_ours(path / name)
     return False
+
+
+def _not_ours(path: Path) -> DraftwiseError:
+    return DraftwiseError(f"{path.parent} holds {path.name} and no {RUN}; give another output directory")
 
 
 def check_directory(path: Path) -> Path:
