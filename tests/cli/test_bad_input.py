@@ -39,7 +39,7 @@ BENCH: list[tuple[str, str, str, object, str]] = [
     ("--repeats", "0", "repeats", 0, "at least 1"),
     ("--threads", "0", "threads", 0, "from 1 to 1024"),
     ("--methods", "", "methods", (), "at least one"),
-    ("--methods", "as,sps,magic", "methods", ("as", "sps", "magic"), "as, as*, sps, bild"),
+    ("--methods", "as,sps,magic", "methods", ("as", "sps", "magic"), "sps, bild"),
     ("--subtasks", "qa,poetry", "subtasks", ("qa", "poetry"), "math_reasoning, rag, law analytics"),
     ("--suite", "nowhere", "suite", "nowhere", "builtin"),
 ]
@@ -86,7 +86,7 @@ def test_a_bench_option_out_of_range(run: Run, option: str, text: str, name: str
 
 def test_an_unknown_method(run: Run, pair: Pair) -> None:
     run("generate", "hello", "--method", "magic").refused_with("'magic'", "as, as*, sps, bild")
-    with pytest.raises(ValueError, match=r"'magic'.*as, sps, bild"):
+    with pytest.raises(ValueError, match=r"'magic'.*as, as\*, sps, bild"):
         Engine.load(pair.target).generate("hello", method="magic")
 
 

@@ -222,7 +222,7 @@ def test_texts_that_no_record_can_hold_are_refused_when_they_are_read(
 
 
 def test_odd_texts_and_names_survive_in_the_records(run: Run, pair: Pair, tmp_path: Path) -> None:
-    odd = save_opt(tmp_path / "odd\u2028draft\n", hidden=8, seed=2)
+    odd = save_opt(tmp_path / "odd\u2028draft\x07", hidden=8, seed=2)
     text = "Hello \u2028\u2029\x85\x1b[31m <script>alert(1)</script> \U0001f600"
     rows = [{"id": "</script>", "turns": [text, "And \u2028 then?"]}, {"prompt": text, "reference": text}]
     (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
@@ -234,5 +234,5 @@ def test_odd_texts_and_names_survive_in_the_records(run: Run, pair: Pair, tmp_pa
     assert [prompt.turns[0] for prompt in prompts] == [text, text]
     samples = list(read_samples(tmp_path / "run"))
     assert {sample.prompt_id for sample in samples} == {"</script>", "line-2"}
-    assert {sample.method for sample in samples} == {"as", "sps draft=draft", r"sps draft=odd\u2028draft\n"}
+    assert {sample.method for sample in samples} == {"as", "sps draft=draft", r"sps draft=odd\u2028draft\x07"}
     assert run("bench", *arguments, "--output", tmp_path / "run").code == 0
