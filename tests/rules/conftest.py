@@ -10,7 +10,7 @@ import pytest
 for room in ("analysis", "bench"):
     sys.path.append(str(Path(__file__).parents[1] / room))
 
-COMMAND = "bench --limit 1 --subtasks qa,multi-turn --repeats 2 --max-new-tokens 6 --threads 1 --seed 5 --quiet"
+COMMAND = "bench --limit 1 --subtasks qa,multi-turn --repeats 2 --max-new-tokens 6 --threads 1 --seed 5"
 
 
 @pytest.fixture(scope="session")
