@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -35,27 +35,20 @@ class Method:
     verifier: Callable[[DecodingOptions], Verifier]
 
 
+PLAIN = Method(
+    name="as",
+    title="AS",
+    lossless=True,
+    needs_draft=False,
+    options=(),
+    paper="plain autoregressive sampling, the baseline",
+    drafter=lambda model, options, stops: NoDrafter(),
+    verifier=lambda options: RejectionVerifier(),
+)
+
 METHODS: dict[str, Method] = {
-    "as": Method(
-        name="as",
-        title="AS",
-        lossless=True,
-        needs_draft=False,
-        options=(),
-        paper="plain autoregressive sampling, the baseline",
-        drafter=lambda model, options, stops: NoDrafter(),
-        verifier=lambda options: RejectionVerifier(),
-    ),
-    "as*": Method(
-        name="as*",
-        title="AS*",
-        lossless=True,
-        needs_draft=False,
-        options=(),
-        paper="plain decoding once more: the noise floor of a comparison",
-        drafter=lambda model, options, stops: NoDrafter(),
-        verifier=lambda options: RejectionVerifier(),
-    ),
+    "as": PLAIN,
+    "as*": replace(PLAIN, name="as*", title="AS*", paper="plain decoding once more: the noise floor of a comparison"),
     "sps": Method(
         name="sps",
         title="SPS",

@@ -13,6 +13,7 @@ from synthetic import ENVIRONMENT, TOKENS, check, questions, sample, settings
 from draftwise.analysis.checks import CheckTable
 from draftwise.analysis.frame import frame_of
 from draftwise.analysis.run import RunData
+from draftwise.bench import BenchSettings
 from draftwise.bench.records import Check, Sample
 from draftwise.tasks import Prompt
 
@@ -94,11 +95,12 @@ def make_run(
     environment: Mapping[str, Any] | None = None,
     planned: int | None = None,
     labels: Sequence[str] = tuple(SPEEDS),
+    chosen: BenchSettings | None = None,
     **options: Any,
 ) -> RunData:
-    """A run that holds the samples."""
+    """A run that holds the samples; ``chosen`` are the settings of one that sweeps."""
     facts = copy.deepcopy(ENVIRONMENT) | dict(environment or {})
-    chosen = settings(tuple(labels), **options)
+    chosen = chosen or settings(tuple(labels), **options)
     checks = CheckTable.of(answers(prompts, labels) if groups is None else groups, labels, chosen, facts)
     return RunData(
         settings=chosen,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from synthetic import ENVIRONMENT, cell, questions, settings, timed
+from paired_runs import make_run
+from synthetic import cell, questions, settings, timed
 
 from draftwise.analysis.best import best_cells
 from draftwise.analysis.summary import summarize
@@ -15,8 +16,10 @@ def swept(**speeds: float) -> dict[str, object]:
     """A summary of the four cells with these speed-ups, in the order of their labels."""
     rates = {"as": 1.0} | dict(zip(LABELS, speeds.values(), strict=True))
     chosen = settings(("as", "sps", "bild"), gamma=2, fallback_threshold=0.5, sweep=SWEEP)
-    records = timed(rates, 30, 3, 0)
-    return summarize(records, questions(30), chosen, ENVIRONMENT | {"methods": CELLS})
+    samples = timed(rates, 30, 3, 0)
+    return summarize(
+        make_run(samples, questions(30), labels=tuple(rates), chosen=chosen, environment={"methods": CELLS})
+    )
 
 
 def test_the_fastest_lossless_cell_and_the_fastest_of_all_are_named_by_subtask() -> None:
@@ -31,7 +34,7 @@ def test_where_nothing_speeds_up_plain_decoding_is_the_fastest() -> None:
 
 
 def test_without_a_sweep_there_is_no_best_to_name() -> None:
-    assert summarize(timed({"as": 1, "sps": 2}, 5, 3, 0), questions(5), settings(), ENVIRONMENT)["best"] == {}
+    assert summarize(make_run(timed({"as": 1, "sps": 2}, 5, 3, 0), questions(5)))["best"] == {}
 
 
 def test_without_plain_decoding_the_rate_decides_and_without_samples_nobody_wins() -> None:

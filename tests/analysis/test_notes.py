@@ -3,20 +3,25 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from synthetic import ENVIRONMENT, cell, questions, settings, timed
+from paired_runs import answers, make_run
+from synthetic import cell, questions, settings, timed
 
 from draftwise.analysis.summary import summarize
 from draftwise.bench.settings import Axis
 
 
-def notes(speeds: dict[str, float], repeats: int = 3, noise: float = 0.02, **environment: Any) -> str:
-    records = timed(speeds, 60, repeats, 0, noise)
-    chosen = settings(tuple(speeds), repeats)
-    return "\n".join(summarize(records, questions(60), chosen, ENVIRONMENT | environment)["warnings"])
+def notes(
+    speeds: dict[str, float], repeats: int = 3, noise: float = 0.02, scatter: float = 0.1, **environment: Any
+) -> str:
+    """The warnings of a run whose answers are all right."""
+    samples, prompts, labels = timed(speeds, 60, repeats, 0, noise, scatter=scatter), questions(60), tuple(speeds)
+    groups = answers(prompts, labels, score=1.0)
+    run = make_run(samples, prompts, labels=labels, repeats=repeats, groups=groups, environment=environment)
+    return "\n".join(summarize(run)["warnings"])
 
 
 def test_a_clean_run_has_nothing_to_warn_of() -> None:
-    assert notes({"as": 1, "sps": 2}) == ""
+    assert notes({"as": 1, "as*": 1, "sps": 2}) == ""
 
 
 def test_a_difference_within_its_interval_is_called_noise() -> None:
@@ -28,7 +33,8 @@ def test_too_few_repeats_are_named() -> None:
 
 
 def test_a_wide_interval_asks_for_the_repeats_that_would_do() -> None:
-    assert "wider than ±5%; about" in notes({"as": 1, "sps": 2}, noise=0.4)
+    assert "wider than ±5%; about" in notes({"as": 1, "sps": 2}, noise=0.4, scatter=0.0)
+    assert "wider than ±5%; more prompts would" in notes({"as": 1, "sps": 2}, noise=0.4)
 
 
 def test_a_lossy_methods_quality_is_told() -> None:
@@ -72,9 +78,13 @@ def test_the_cells_of_a_method_share_their_notes(speed: float, count: str | None
     values = (0.5, 0.6, 0.7, 0.8)
     labels = [f"bild fallback_threshold={value}" for value in values]
     cells = {"as": cell("as", "AS")} | {label: cell("bild", f"BiLD fb={label[-3:]}") for label in labels}
-    records = timed({"as": 1.0} | dict.fromkeys(labels, speed), 60, 3, 0)
+    samples = timed({"as": 1.0} | dict.fromkeys(labels, speed), 60, 3, 0)
     chosen = settings(("as", "bild"), sweep=(Axis("fallback_threshold", values),), fallback_threshold=0.5)
-    found = summarize(records, questions(60), chosen, ENVIRONMENT | {"methods": cells})["warnings"]
+    groups = answers(questions(60), tuple(cells), score=1.0)
+    run = make_run(
+        samples, questions(60), labels=tuple(cells), chosen=chosen, groups=groups, environment={"methods": cells}
+    )
+    found = [note for note in summarize(run)["warnings"] if "noise floor" not in note]
     assert found[0] == "BiLD is lossy: its answers score 1.000 where those of AS score 1.000."
     noise = [note for note in found if "noise" in note]
     assert noise == ([f"{count}: the difference from AS is noise, their intervals hold 1."] if count else [])

@@ -19,7 +19,7 @@ from summaries import make_summary
 from draftwise.bench.records import Sample, to_line
 from draftwise.errors import DraftwiseError
 from draftwise.report import formats
-from draftwise.report.formats import Place, find_runs, replaced, write_format
+from draftwise.report.formats import Place, find_runs, output_file, write_format
 from draftwise.report.lines import result_lines
 from draftwise.report.rows import IDS, NUMBER, TEXT, WHOLE, Column, Rows, figure_rows, sample_rows
 from draftwise.report.tabular import write_csv, write_parquet
@@ -296,12 +296,12 @@ class TestReplacing:
     def test_a_file_stands_under_its_name_only_when_it_is_whole(self, tmp_path: Path) -> None:
         path = tmp_path / "report.csv"
         path.write_text("old")
-        with pytest.raises(RuntimeError), replaced(path, []) as file:
+        with pytest.raises(RuntimeError), output_file(path, []) as file:
             file.write(b"half")
             assert path.read_text() == "old"
             raise RuntimeError
         assert path.read_text() == "old" and os.listdir(tmp_path) == ["report.csv"]
-        with replaced(path, []) as file:
+        with output_file(path, []) as file:
             file.write(b"new")
         assert path.read_text() == "new" and os.listdir(tmp_path) == ["report.csv"]
 
@@ -309,15 +309,15 @@ class TestReplacing:
         place = Place("", save_samples(tmp_path / "run", [sample()]))
         before = (place.directory / "records.jsonl").read_bytes()
         for name in formats.OWN_FILES:
-            with pytest.raises(DraftwiseError, match="would overwrite"), replaced(tmp_path / "run" / name, [place]):
+            with pytest.raises(DraftwiseError, match="would overwrite"), output_file(tmp_path / "run" / name, [place]):
                 pass
         assert (place.directory / "records.jsonl").read_bytes() == before
-        with replaced(tmp_path / "records.jsonl", [place]) as file:
+        with output_file(tmp_path / "records.jsonl", [place]) as file:
             file.write(b"elsewhere")
 
     def test_a_place_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with (
             pytest.raises(DraftwiseError, match="nowhere.*cannot be written"),
-            replaced(tmp_path / "nowhere" / "a", []),
+            output_file(tmp_path / "nowhere" / "a", []),
         ):
             pass

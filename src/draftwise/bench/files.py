@@ -6,11 +6,11 @@ import errno
 import json
 import os
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from draftwise.errors import DraftwiseError
 
@@ -153,19 +153,29 @@ def write_whole(path: Path, text: str | bytes) -> None:
     Raises:
         DraftwiseError: it can't be written; an old file stands as it was.
     """
-    data = text.encode("utf-8", ESCAPE) if isinstance(text, str) else text
-    temporary = path.with_name(f".{path.name}{PART}{os.getpid()}")
     try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replaced(path) as file:
+            file.write(text.encode("utf-8", ESCAPE) if isinstance(text, str) else text)
     except OSError as error:
         raise unwritable(path, error) from None
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written that stands under its name only when all of it is on the disk.
+
+    Raises:
+        OSError: it can't be written; an old file stands as it was.
+    """
+    temporary = path.with_name(f".{path.name}{PART}{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> DraftwiseError:

@@ -115,7 +115,7 @@ class RunStore:
         return _whole_groups(self.directory / RECORDS, set(labels))
 
     def note_session(self, facts: Mapping[str, Any]) -> None:
-        """Add a line about a process that begins to measure."""
+        """Add a line about a process that begins or ends measuring."""
         row = {"schema": SCHEMA, "time": datetime.now(UTC).isoformat(timespec="seconds"), "pid": os.getpid()}
         path = self.directory / SESSIONS
         with Log(path) as log:

@@ -87,7 +87,7 @@ def _report_pages(places: Sequence[Place], output: str | None, rows: str) -> Non
 
 def _write_page(place: Place, run: RunData, summary: dict[str, Any], output: str | None) -> Path | None:
     """Write a run's page, and say where if it is a file."""
-    from draftwise.report.formats import replaced
+    from draftwise.report.formats import output_file
     from draftwise.report.page import build_page, write_page
 
     if output is None:
@@ -97,14 +97,14 @@ def _write_page(place: Place, run: RunData, summary: dict[str, Any], output: str
         sys.stdout.buffer.write(page)
         sys.stdout.buffer.flush()  # now, so that a reader that went away is noticed here
         return None
-    with replaced(Path(output), [place]) as file:
+    with output_file(Path(output), [place]) as file:
         file.write(page)
     return Path(output)
 
 
 def _write(form: str, rows: str, places: Sequence[Place], directory: Path, output: str | None) -> None:
     """Write runs in a format that is no page, to stdout or a file."""
-    from draftwise.report.formats import replaced, write_format
+    from draftwise.report.formats import output_file, write_format
 
     if form == "parquet" and output is None:
         output = str(directory / ("report.parquet" if rows == "figures" else "samples.parquet"))
@@ -114,6 +114,6 @@ def _write(form: str, rows: str, places: Sequence[Place], directory: Path, outpu
         write_format(form, rows, places, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    with replaced(Path(output), places) as file:
+    with output_file(Path(output), places) as file:
         write_format(form, rows, places, file)
     click.echo(f"draftwise: written to {output}", err=True)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -27,6 +26,7 @@ from draftwise.report.numbers import (
     number,
 )
 from draftwise.report.plain import printable
+from draftwise.report.table import part_table
 
 Figures = dict[str, Any]
 
@@ -218,15 +218,7 @@ def _table(
     *,
     header: bool,
 ) -> Table:
-    block = Table(
-        title=Text(printable(part), style="bold"),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        show_header=header,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+    block = part_table(part, header=header)
     block.add_column("", width=names)
     for column, size in columns:
         block.add_column(Text(column.head), width=size, justify="right", no_wrap=True)

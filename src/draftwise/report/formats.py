@@ -6,7 +6,6 @@ longer than it is needed: runs are read one after another, samples one by one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from draftwise.analysis.run import RunData, load_run
 from draftwise.analysis.summary import summarize
-from draftwise.bench.files import ESCAPE, to_json
+from draftwise.bench.files import ESCAPE, replaced, to_json
 from draftwise.bench.records import CHECKS, RECORDS
 from draftwise.bench.store import COSTS, END, EXPERIMENT, INPUTS, PROMPTS, RUN, SESSIONS, find_experiment, read_run
 from draftwise.errors import DraftwiseError
@@ -133,7 +132,7 @@ def write_format(form: str, rows: str, places: Sequence[Place], file: BinaryIO) 
 
 
 @contextmanager
-def replaced(path: Path, places: Sequence[Place]) -> Iterator[BinaryIO]:
+def output_file(path: Path, places: Sequence[Place]) -> Iterator[BinaryIO]:
     """A file to be written that stands under its name only when all of it is on the disk.
 
     Raises:
@@ -141,15 +140,8 @@ def replaced(path: Path, places: Sequence[Place]) -> Iterator[BinaryIO]:
     """
     if path.name in OWN_FILES and path.resolve().parent in {place.directory.resolve() for place in places}:
         raise DraftwiseError(f"--output {path} would overwrite what was measured; give another file")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            with open(temporary, "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replaced(path) as file:
+            yield file
     except OSError as error:
         raise DraftwiseError(f"{path} cannot be written: {error.strerror}; give another --output") from None

@@ -110,11 +110,9 @@ def _verdict(figures: Figures) -> Text:
     return Text(SHORT_WORDS.get(verdict, verdict or ""), style=COLOURS.get(verdict, ""))
 
 
-def cells_table(
-    summary: dict[str, Any], name: str, cells: dict[str, dict[str, Any]], width: int, *, header: bool
-) -> Table:
-    """A row for each cell, under a name; ``header`` says whether the columns' heads are shown."""
-    table = Table(
+def part_table(name: str, *, header: bool) -> Table:
+    """An empty table under the name of a part of the run; ``header`` says whether the columns' heads are shown."""
+    return Table(
         title=Text(printable(name), style="bold"),
         title_justify="left",
         box=SIMPLE_HEAD,
@@ -123,6 +121,13 @@ def cells_table(
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
+
+
+def cells_table(
+    summary: dict[str, Any], name: str, cells: dict[str, dict[str, Any]], width: int, *, header: bool
+) -> Table:
+    """A row for each cell, under a name; ``header`` says whether the columns' heads are shown."""
+    table = part_table(name, header=header)
     names, columns = layout(width, max(len(title(summary, label)) for label in cells))
     table.add_column("", width=names)
     for column in columns:
