@@ -20,7 +20,6 @@ from draftwise.bench import measure
 from toys import Toy, toy
 
 NAP = 0.002
-MS = 1_000_000
 
 
 class Sleepy(Toy):
@@ -90,28 +89,27 @@ def kinds_of_calls(engine: Reader) -> list[str]:
     return [call.kind for call in engine.calls]
 
 
-def check_apart(engine: Reader, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+def check_apart(engine: Reader, directory: Path) -> None:
     """Each cell is traced once for each task, before the first timed answer and never within one."""
     bench(engine, directory, settings(repeats=2))
     kinds = kinds_of_calls(engine)
     timed = TASKS * 3 * 2
     assert kinds.count("trace") == TASKS * 3
     assert kinds[-timed:] == ["generate"] * timed
-    assert "trace" not in kinds[-timed:]
 
 
-def test_tracing_runs_in_the_check_pass_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_apart(reader(), monkeypatch, tmp_path)
+def test_tracing_runs_in_the_check_pass_alone(tmp_path: Path) -> None:
+    check_apart(reader(), tmp_path)
 
 
-def test_planted_a_timed_pass_that_traces_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_a_timed_pass_that_traces_is_caught(tmp_path: Path) -> None:
     class Tracing(Reader):
         def generate(self, prompt: Any, **more: Any) -> Any:
             traced = "trace" in kinds_of_calls(self)
             return self.trace(prompt, **more).generation if traced else super().generate(prompt, **more)
 
     with pytest.raises(AssertionError):
-        check_apart(reader(Tracing), monkeypatch, tmp_path)
+        check_apart(reader(Tracing), tmp_path)
 
 
 def test_a_timed_answer_makes_no_observer(monkeypatch: pytest.MonkeyPatch) -> None:
