@@ -51,6 +51,18 @@ def test_where_speculation_loses() -> None:
     )
 
 
+def test_where_no_answer_was_looked_at_nothing_is_said_of_its_drafts() -> None:
+    found = figures(1.5, 1.4, 1.6, drafted=False, needed=None, agreement=None) | {"acceptance_length": None}
+    found |= {"quality_change": None}
+    assert explain("SPS", found) == "SPS gains 1.50×; no answer was looked at that would say why."
+
+
+def test_a_change_of_quality_within_its_interval_is_called_noise() -> None:
+    said_so = str(said(1.5, 1.4, 1.6, agreement=0.9, change=(-0.05, -0.12, 0.02)))
+    assert said_so.endswith("score 0.050 less than those of AS (-0.120 to +0.020), which is noise.")
+    assert "noise" not in str(said(1.5, 1.4, 1.6, agreement=0.9, change=(-0.05, -0.12, -0.01)))
+
+
 def test_where_it_gains_less_than_its_passes_allow() -> None:
     assert said(1.4, 1.35, 1.45) == (
         "SPS gains 1.40×; its acceptance and costs allow 1.54×: 9 % of a round goes to the engine and the judge."

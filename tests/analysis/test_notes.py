@@ -4,17 +4,22 @@ from typing import Any
 
 import pytest
 from paired_runs import answers, make_run
-from synthetic import cell, questions, settings, timed
+from synthetic import cell, check, questions, settings, timed
 
 from draftwise.analysis.summary import summarize
 from draftwise.bench.settings import Axis
 
 
 def notes(
-    speeds: dict[str, float], repeats: int = 3, noise: float = 0.02, scatter: float = 0.1, **environment: Any
+    speeds: dict[str, float],
+    repeats: int = 3,
+    noise: float = 0.02,
+    scatter: float = 0.1,
+    seed: int = 0,
+    **environment: Any,
 ) -> str:
     """The warnings of a run whose answers are all right."""
-    samples, prompts, labels = timed(speeds, 60, repeats, 0, noise, scatter=scatter), questions(60), tuple(speeds)
+    samples, prompts, labels = timed(speeds, 60, repeats, seed, noise, scatter=scatter), questions(60), tuple(speeds)
     groups = answers(prompts, labels, score=1.0)
     run = make_run(samples, prompts, labels=labels, repeats=repeats, groups=groups, environment=environment)
     return "\n".join(summarize(run)["warnings"])
@@ -33,8 +38,30 @@ def test_too_few_repeats_are_named() -> None:
 
 
 def test_a_wide_interval_asks_for_the_repeats_that_would_do() -> None:
-    assert "wider than ±5%; about" in notes({"as": 1, "sps": 2}, noise=0.4, scatter=0.0)
+    assert "wider than ±5%; about" in notes({"as": 1, "sps": 2}, noise=0.4, scatter=0.0, seed=3)
     assert "wider than ±5%; more prompts would" in notes({"as": 1, "sps": 2}, noise=0.4)
+
+
+def test_with_sessions_more_of_them_may_be_what_is_needed() -> None:
+    samples, prompts = timed({"as": 1, "sps": 2}, 60, 3, 0, sessions=3, mood=0.1, scatter=0.0), questions(60)
+    run = make_run(samples, prompts, repeats=3, sessions=3)
+    assert "more prompts or sessions would narrow it, more repeats alone may not" in "\n".join(
+        summarize(run)["warnings"]
+    )
+
+
+def test_a_single_repeat_can_not_tell_what_more_would_do() -> None:
+    found = notes({"as": 1, "sps": 2}, repeats=1, noise=0.4, scatter=0.0)
+    assert "more prompts would narrow it, and a single repeat can't tell whether more repeats would." in found
+
+
+def test_an_agreement_that_lacks_little_is_not_rounded_to_all() -> None:
+    samples, prompts = timed({"as": 1, "sps": 2}, 3000, 1, 0), questions(3000)
+    groups = answers(prompts, ("as", "sps"), score=1.0)
+    base, own = groups[0]
+    groups[0] = [base, check(own.prompt_id, "sps", tokens=[*range(19), 77], score=1.0)]
+    found = "\n".join(summarize(make_run(samples, prompts, repeats=1, groups=groups))["warnings"])
+    assert "SPS should give the tokens of AS, and does on 99.9% of the prompts' turns only." in found
 
 
 def test_a_lossy_methods_quality_is_told() -> None:

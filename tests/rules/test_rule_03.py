@@ -125,7 +125,7 @@ def test_too_wide_an_interval_is_said_with_the_repeats_that_would_narrow_it(
 
 def test_where_prompts_scatter_more_prompts_are_asked_for_and_no_repeats() -> None:
     samples = timed({"as": 1, "sps": 1.6}, 10, 3, 0, scatter=0.5)
-    assert "more prompts would narrow it, more repeats alone would not give ±1 %." in warnings_of(
+    assert "more prompts would narrow it, more repeats alone may not give ±1 %." in warnings_of(
         make_run(samples, prompts_of(10))
     )
 

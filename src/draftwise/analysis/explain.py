@@ -46,7 +46,9 @@ def explain(title: str, figures: Figures) -> str | None:
     if figures.get("speedup") is None:
         return _untimed(title, figures)
     speed = _Speed(figures["speedup"], figures.get("speedup_low"), figures.get("speedup_high"))
-    if figures.get("acceptance") is None:
+    if figures.get("acceptance_length") is None:
+        said = f"{_outcome(title, speed)}; no answer was looked at that would say why"
+    elif figures.get("acceptance") is None:
         said = _nothing_drafted(title, speed, figures)
     elif figures.get("cost") is None:
         said = f"{_outcome(title, speed)} with {_tokens(figures)}; what its passes cost was not measured"
@@ -143,10 +145,12 @@ def _worth(figures: Figures) -> str:
     if change is None:
         return "" if agreement is None else "; nothing says what its different answers are worth"
     low, high = figures.get("quality_change_low"), figures.get("quality_change_high")
-    span = f" ({low:+.3f} to {high:+.3f})" if low is not None and high is not None else ""
+    span, noise = "", ""
+    if low is not None and high is not None:
+        span, noise = f" ({low:+.3f} to {high:+.3f})", ", which is noise" if low <= 0 <= high else ""
     if f"{abs(change):.3f}" == "0.000":
         return f"; its answers score as those of AS do{span}"
-    return f"; its answers score {abs(change):.3f} {'less' if change < 0 else 'more'} than those of AS{span}"
+    return f"; its answers score {abs(change):.3f} {'less' if change < 0 else 'more'} than those of AS{span}{noise}"
 
 
 def _balance(figures: Figures) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import log, log1p
+from math import floor, log, log1p
 from typing import Any
 
 from draftwise.analysis.names import BASELINE, FLOOR, counted, lossless, method, title
@@ -78,7 +78,8 @@ def _about_methods(summary: dict[str, Any]) -> Iterator[str]:
             found = counted(figures["unpaired"], "sample")
             yield f"{found} of AS or {said} without a partner left out of its speed-up."
         if lossless(summary, name) and figures["agreement"] is not None and figures["agreement"] < 1:
-            yield f"{said} should give the tokens of AS, and does on {figures['agreement']:.1%} of the prompts only."
+            share = floor(1000 * figures["agreement"]) / 10  # never up to all of them
+            yield f"{said} should give the tokens of AS, and does on {share:.1f}% of the prompts' turns only."
     for group in _by_method(summary):
         if not lossless(summary, group[0]):
             yield f"{_said(summary, group)} is lossy: {_quality_beside(summary, group)}."
@@ -130,10 +131,14 @@ def _about_speedups(summary: dict[str, Any], labels: list[str]) -> Iterator[str]
 def _cure(summary: dict[str, Any], labels: list[str]) -> str:
     """How many repeats more, in each session, would make speed-ups sure to 1 %."""
     needs = [summary["overall"][label]["repeats_for_1_percent"] for label in labels]
+    repeats, sessions = summary["settings"]["repeats"], summary["settings"]["sessions"]
+    if None in needs and repeats == 1:
+        return "more prompts would narrow it, and a single repeat can't tell whether more repeats would"
     if None in needs:
-        return "more prompts would narrow it, more repeats alone would not give ±1 %"
-    more = max(needs) - summary["settings"]["repeats"]
-    each = " a session" if summary["settings"]["sessions"] > 1 else ""
+        others = "prompts" if sessions == 1 else "prompts or sessions"
+        return f"more {others} would narrow it, more repeats alone may not give ±1 %"
+    more = max(needs) - repeats
+    each = " a session" if sessions > 1 else ""
     return f"about {counted(max(more, 1), 'more repeat')}{each} would give ±1 %"
 
 
