@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import resource
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -37,12 +37,18 @@ def main(directory: Path) -> None:
     page = write_page(directory, run, summary)
     told = {
         "seconds": time.monotonic() - began,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_bytes": peak_bytes(),
         "page_bytes": page.stat().st_size,
         "samples": summary["samples"],
         "speedup": summary["overall"]["sps"]["speedup"],
     }
     print(json.dumps(told))
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held; ``getrusage`` would count its parent's before it was started too."""
+    (kilobytes,) = re.findall(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text("utf-8"), re.MULTILINE)
+    return int(kilobytes) * 1024
 
 
 def cloned_prompts() -> list[Prompt]:
