@@ -321,3 +321,26 @@ class TestReplacing:
             output_file(tmp_path / "nowhere" / "a", []),
         ):
             pass
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with output_file(pipe, []) as file:
+            file.write(b"all of it")
+        assert os.read(reader, 100) == b"all of it"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_device_that_takes_nothing_is_refused_and_not_replaced() -> None:
+    full = Path("/dev/full")
+    if not full.is_char_device():
+        pytest.skip("there is no /dev/full here")
+    with pytest.raises(DraftwiseError, match="/dev/full cannot be written"), output_file(full, []) as file:
+        file.write(b"something")
+    assert full.is_char_device()

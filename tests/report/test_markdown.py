@@ -96,3 +96,10 @@ def test_a_run_without_costs_samples_or_baseline_is_reported_too() -> None:
         part["sps"] = nothing | {"samples": 0}
     summary |= {"costs": None, "explanations": {}, "warnings": []}
     assert "SPS: – tokens/s" in markdown(summary)
+
+
+def test_a_speed_up_without_an_interval_is_said_to_have_none() -> None:
+    summary = make_summary()
+    summary["overall"]["sps"] |= {"speedup": 1.2, "speedup_low": None, "speedup_high": None, "verdict": None}
+    assert "- SPS: 1.20 times as fast as plain decoding, no interval\n" in markdown(summary)
+    assert "None" not in markdown(summary)

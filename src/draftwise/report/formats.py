@@ -135,13 +135,20 @@ def write_format(form: str, rows: str, places: Sequence[Place], file: BinaryIO) 
 def output_file(path: Path, places: Sequence[Place]) -> Iterator[BinaryIO]:
     """A file to be written that stands under its name only when all of it is on the disk.
 
+    What is no regular file, a device or a named pipe, is written to and stays what it is.
+
     Raises:
         DraftwiseError: it can't be written, or it is a file that a run can't do without.
     """
     if path.name in OWN_FILES and path.resolve().parent in {place.directory.resolve() for place in places}:
         raise DraftwiseError(f"--output {path} would overwrite what was measured; give another file")
     try:
-        with replaced(path) as file:
+        with open(path, "wb") if _is_special(path) else replaced(path) as file:
             yield file
     except OSError as error:
         raise DraftwiseError(f"{path} cannot be written: {error.strerror}; give another --output") from None
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a path is no regular file: a device or a pipe, or a link of /dev to one of the process's open files."""
+    return path.exists() and not path.is_dir() and (not path.is_file() or path.parent.resolve() == Path("/dev"))

@@ -67,7 +67,7 @@ def findings(summary: dict[str, Any]) -> Iterator[str]:
             yield f"{title(summary, label)}: {rate_interval(figures)} tokens/s"
         else:
             said = f"{title(summary, label)}: {interval(figures, 'speedup', 2)} times as fast as plain decoding"
-            yield f"{said}, {figures['verdict']}{_price(summary, label)}"
+            yield f"{said}, {figures['verdict'] or 'no interval'}{_price(summary, label)}"
 
 
 def _price(summary: dict[str, Any], label: str) -> str:
