@@ -171,3 +171,16 @@ def test_the_seed_is_stored_with_every_sample_and_gives_the_order_again(tmp_path
     assert [msgspec.structs.asdict(item) for item in first] == [msgspec.structs.asdict(item) for item in again]
     assert [item.method for item in first] != [item.method for item in other]
     assert len({item.seed for item in read_samples(tmp_path / "a")}) == TASKS
+
+
+def test_another_seed_gives_the_prompts_and_the_cells_another_order_each() -> None:
+    def plan(seed: int) -> list[Group]:
+        return list(make_plan(MANY, METHODS, sessions=1, repeats=2, seed=seed))
+
+    first, other = plan(1), plan(2)
+    assert [group.task for group in first] != [group.task for group in other]
+    orders = {group.task: group.labels for group in first if group.repeat == 0}
+    changed = sum(orders[group.task] != group.labels for group in other if group.repeat == 0)
+    assert changed > len(MANY) / 2
+    halves = [[group.task for group in first if group.repeat == repeat] for repeat in range(2)]
+    assert sorted(halves[0]) == sorted(halves[1]) and halves[0] != halves[1] != sorted(MANY)

@@ -6,6 +6,7 @@ for it, and waits between the rounds; here are the clocks of the bench, and what
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from bed import EOS, TASKS, Reader, bench, reader, settings, summary_of, warning
 
 from draftwise import clock, engine
 from draftwise.bench import measure
+from draftwise.bench.runner import run_bench
 from toys import Toy, toy
 
 NAP = 0.002
@@ -81,7 +83,9 @@ def test_planted_a_clock_that_is_set_back_spoils_the_sample_it_falls_in(tmp_path
 
 
 def test_the_clock_that_a_run_reads_by_itself_is_the_monotonic_one() -> None:
-    assert measure.perf_counter_ns is clock.perf_counter_ns is engine.perf_counter_ns is time.perf_counter_ns
+    assert clock.perf_counter_ns is engine.perf_counter_ns is time.perf_counter_ns
+    for taker in (run_bench, measure.Bench):
+        assert inspect.signature(taker).parameters["clock"].default is time.perf_counter_ns
     assert time.get_clock_info("perf_counter").monotonic
 
 
