@@ -149,7 +149,8 @@ def test_what_drafts_nothing() -> None:
 
 def test_what_was_not_timed() -> None:
     assert said() == (
-        "SPS was not timed; its acceptance and costs allow 1.54×: 2.0 tokens a pass, 1.3 needed to break even."
+        "SPS was not timed against AS; its acceptance and costs allow 1.54×: "
+        "2.0 tokens a pass, 1.3 needed to break even."
     )
     assert said(needed=None) is said(drafted=False) is explain("SPS", {}) is None
 

@@ -26,6 +26,8 @@ PLAIN = (
     "unpaired",
     "outliers",
     "far_outliers",
+    "drift",
+    "speedup_drift",
 )
 LABELS = ("as", "sps")
 DRAFTING = {"sps": 1.0, "bild": 1.0}

@@ -181,7 +181,10 @@ def test_other_weights_are_refused(settings: BenchSettings, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
-    [("cpu_model", "another CPU", "cpu is .* there and another CPU here"), ("_cores", 999, "cores is .* and 999 here")],
+    [
+        ("cpu_model", "another CPU", "cpu is .* there and another CPU here"),
+        ("available_cores", 999, "cores is .* and 999 here"),
+    ],
 )
 def test_other_hardware_is_refused(
     settings: BenchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object, words: str

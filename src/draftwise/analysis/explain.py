@@ -68,7 +68,8 @@ def _untimed(title: str, figures: Figures) -> str | None:
     if not cost or figures.get("acceptance") is None:
         return None
     return (
-        f"{title} was not timed; its acceptance and costs allow {cost['expected_speedup']:.2f}×: {_balance(figures)}."
+        f"{title} was not timed against AS; its acceptance and costs allow {cost['expected_speedup']:.2f}×: "
+        f"{_balance(figures)}."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import floor, log, log1p
+from math import exp, floor, log, log1p
 from typing import Any
 
 from draftwise.analysis.names import BASELINE, FLOOR, counted, lossless, method, title
@@ -21,6 +21,7 @@ def make_notes(summary: dict[str, Any], run: RunData) -> list[str]:
         *_about_run(summary),
         *_about_checks(run),
         *_about_repeatability(summary, run),
+        *_about_drift(summary),
         *prompt_notes(summary["environment"]),
         *_about_methods(summary),
         *_about_machine(summary),
@@ -67,6 +68,25 @@ def _about_repeatability(summary: dict[str, Any], run: RunData) -> Iterator[str]
             f"Plain decoding against itself gives {value:.3f} [{low:.3f}–{high:.3f}], and not 1; "
             "differences of that size mean nothing here."
         )
+
+
+def _about_drift(summary: dict[str, Any]) -> Iterator[str]:
+    """What all prompts of a repeat have in common is in no interval."""
+    overall = summary["overall"]
+    base = overall.get(BASELINE)
+    if base is not None and base["drift"] is not None:
+        rate, found = base["tokens_per_second"], base["drift"]
+        slow, fast = rate * exp(-found["high"]), rate * exp(-found["low"])
+        yield (
+            f"The machine drifted: by repeat AS decoded at {slow:,.0f} to {fast:,.0f} tokens/s, more than the interval "
+            "of tokens/s holds; speed-ups are paired and hardly feel it, but measure again on a quiet machine."
+        )
+    for name, figures in overall.items():
+        if figures["speedup_drift"] is not None:
+            yield (
+                f"{title(summary, name)}: its speed-up changed between repeats by more than chance, so its interval is "
+                "too narrow; take more sessions."
+            )
 
 
 def _about_methods(summary: dict[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from draftwise.analysis.bootstrap import NOTHING, Estimate, Resampling, repeats_needed, verdict
+from draftwise.analysis.drift import drift, shown
 from draftwise.analysis.frame import Bools, Frame, Longs
 from draftwise.analysis.grid import MISSING, Grid, Pairs
 from draftwise.analysis.outliers import FAR, MILD, Levels, Point, outlier_levels, raw_points
@@ -63,6 +64,7 @@ def speed_figures(
         own = grid.samples(label)
         found[label] = {
             **_rates(frame, grid, own, resampling),
+            "drift": _drift(grid.means(own, paces[0])),
             **_use(frame, own[own != MISSING], label, environment, draft_passes.get(label)),
             **(_speedups(frame, grid, grid.pairs(base, own), paces, resampling) if base is not None else NO_SPEEDUP),
             **_counts(frame, own[own != MISSING], levels),
@@ -110,7 +112,16 @@ def _speedups(frame: Frame, grid: Grid, pairs: Pairs, paces: tuple[Floats, Float
         **_named("speedup_total", resampling.rate_ratio(tokens[0], seconds[0], tokens[1], seconds[1])),
         "verdict": verdict(speedup.low, speedup.high),
         "repeats_for_1_percent": repeats_needed(decode, PRECISE),
+        "speedup_drift": _drift(decode),
     }
+
+
+def _drift(logs: Floats) -> Figures | None:
+    """How far the repeats of a session differ as wholes, in logs, and the chance of it; None where they don't."""
+    found = drift(logs)
+    if found is None or not shown(found):
+        return None
+    return {"low": found.low, "high": found.high, "chance": found.chance}
 
 
 def _pace(frame: Frame, nanoseconds: Longs) -> Floats:
@@ -162,5 +173,6 @@ NO_SPEEDUP: Figures = {
     **_named("speedup_total", NOTHING),
     "verdict": None,
     "repeats_for_1_percent": None,
+    "speedup_drift": None,
 }
 """What is said of speed-up where plain decoding was not measured."""

@@ -53,7 +53,7 @@ def machine_facts(device: str = "cpu") -> dict[str, Any]:
         "cpu": cpu_model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "caches": caches(),
-        "cores": _cores(),
+        "cores": available_cores(),
         "threads": torch.get_num_threads(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
@@ -150,7 +150,7 @@ def _versions(device: str) -> dict[str, str]:
     }
 
 
-def _cores() -> int:
+def available_cores() -> int:
     """The CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

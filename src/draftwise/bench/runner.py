@@ -14,6 +14,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
+from draftwise.bench import fingerprint
 from draftwise.bench.cells import make_cells
 from draftwise.bench.environment import describe_environment, describe_prompts
 from draftwise.bench.files import DirectoryLock
@@ -102,9 +103,10 @@ def run_bench(
         with StopRequest() as stop:
             ticker = Ticker(progress)
             if not (resumable and _missing(path) == 0):
+                own = dict(facts or {}) | {"cores": fingerprint.available_cores()}  # a pinned thread sees its own alone
                 with compute_threads(settings) as cores:
                     job = _Job(settings, suite, path, lock, stop, ticker, tell)
-                    job.begin(load(), dict(facts or {}) | {"pinned": cores or False}, clock)
+                    job.begin(load(), own | {"pinned": cores or False}, clock)
                 if settings.sessions > 1:
                     _let_go(release)
                 for session in range(1, settings.sessions):

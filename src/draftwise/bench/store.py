@@ -253,7 +253,11 @@ def read_run(directory: Path) -> dict[str, Any]:
     Raises:
         DraftwiseError: there is no run, or none that this version can read.
     """
-    if not (directory / RUN).exists():
+    try:
+        there = (directory / RUN).exists()
+    except OSError as error:
+        raise DraftwiseError(f"{directory} cannot be read: {error.strerror}") from None
+    if not there:
         raise DraftwiseError(f"{directory} holds no run: {RUN} is not there")
     header = read_json(directory / RUN)
     check_schema(header.get("schema"), directory / RUN)

@@ -156,11 +156,11 @@ def _run(
         click.echo(f"draftwise: {stopped}", err=True)
         return None, stopped.signal
     with StopRequest() as stop:
-        summary = _report(result, run.label, console)
+        summary = _report(result, run.label, root, console)
     return summary, result.stopped_by or stop.signal
 
 
-def _report(result: RunResult, label: str, console: Console) -> dict[str, Any]:
+def _report(result: RunResult, label: str, root: Path, console: Console) -> dict[str, Any]:
     """Print a run, and write its summary and its page."""
     from draftwise.analysis.run import load_run
     from draftwise.analysis.summary import summarize, write_summary
@@ -174,7 +174,7 @@ def _report(result: RunResult, label: str, console: Console) -> dict[str, Any]:
     if label:
         console.rule(label, characters="─", align="left")
     report_run(summary, console, page)
-    click.echo(_closing(result), err=True)
+    click.echo(_closing(result, root), err=True)
     return summary
 
 
@@ -203,11 +203,11 @@ def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _closing(result: RunResult) -> str:
+def _closing(result: RunResult, root: Path) -> str:
     if result.stopped_by is None:
         return f"draftwise: written to {result.directory}"
     taken = f"{result.samples} of {result.planned} samples"
     return (
         f"draftwise: stopped by {result.stopped_by} after {taken}; a valid, shorter run is in {result.directory}; "
-        f"the same command with --output {result.directory} goes on with it"
+        f"the same command with --output {root} goes on with it"
     )

@@ -171,7 +171,8 @@ def _decoding(settings: dict[str, Any]) -> str:
     def of(name: str) -> str:
         return "/".join(map(str, sweep.get(name) or [values[name]]))
 
-    text = f"temperature {values['temperature']:g}, {values['max_new_tokens']} new tokens, seed {values['seed']}"
+    limit = counted(values["max_new_tokens"], "new token")
+    text = f"temperature {values['temperature']:g}, {limit}, seed {values['seed']}"
     if "sps" in settings["methods"]:
         text += f"; SPS gamma {of('gamma')}"
     if "bild" in settings["methods"]:

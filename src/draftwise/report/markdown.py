@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from draftwise.analysis.names import BASELINE, FLOOR, lossless, title
+from draftwise.analysis.names import BASELINE, FLOOR, counted, lossless, title
 from draftwise.report.console import LEGEND
 from draftwise.report.github import bullets, escaped, heading, table
 from draftwise.report.numbers import NOTHING, change_interval, compared, interval, number, rate_interval, share
@@ -60,7 +60,7 @@ def findings(summary: dict[str, Any]) -> Iterator[str]:
         best = summary["best"].get("overall", {}).values()
         compared = [label for label in compared if label in best]
     prompts = summary["environment"].get("prompts")
-    yield f"{summary['samples']} of {summary['planned_samples']} samples on {prompts} prompts"
+    yield f"{summary['samples']} of {summary['planned_samples']} samples on {counted(prompts, 'prompt')}"
     for label in compared:
         figures = overall[label]
         if figures["speedup"] is None:
