@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from bed import PROMPTS, Reader, bench, reader, settings, summary_of, warnings_of
+from bed import Reader, bench, reader, settings, summary_of, warnings_of
 from paired_runs import make_run
 from synthetic import questions as prompts_of
 from synthetic import sample, timed
@@ -22,6 +22,8 @@ from draftwise.analysis.summary import summarize
 from draftwise.bench.records import Sample, read_samples
 from draftwise.errors import DraftwiseError
 from draftwise.generation import Generation as Answer
+from draftwise.tasks import Prompt
+from toys import toy
 
 SEEDS_RATE = 29_904_890
 """Tokens a second, as the seed's experiment printed them."""
@@ -45,9 +47,16 @@ def test_planted_prompts_counted_as_answers_are_no_samples(tmp_path: Path) -> No
 
 def test_planted_a_prompt_counted_within_the_limit_is_caught_by_the_passes(tmp_path: Path) -> None:
     """The limit is wide enough for both; plain decoding needs a pass for each token, and says that it had fewer."""
-    bench(reader(CountsPrompts), tmp_path, settings(("as", "as*"), max_new_tokens=60), prompts=PROMPTS[1:2])
-    reasons = {item["reason"] for item in summary_of(tmp_path)["invalid"]}
-    assert reasons and all("target passes for" in reason or "and the limit is" in reason for reason in reasons)
+    hello = list(b"Hello")
+    stop = reader().generate(hello, method="as", max_new_tokens=12).tokens[5]
+    engine = reader(CountsPrompts, toy(128, seed=1, eos_token_ids=(stop,), max_positions=256))
+    passes = len(engine.generate(hello, method="as", max_new_tokens=60).rounds)
+    chosen = settings(("as", "as*"), max_new_tokens=60)
+    bench(engine, tmp_path, chosen, [Prompt("hello", "qa", ("Hello",), ("Hi",))])
+    found = summary_of(tmp_path)
+    reason = f"{passes} target passes for {passes + len(hello)} new tokens of plain decoding"
+    assert [item["reason"] for item in found["invalid"]] == [reason] * 6
+    assert found["overall"]["as"]["tokens_per_second"] is None
 
 
 def test_new_tokens_are_counted_from_ids_and_never_hold_the_prompt(tmp_path: Path) -> None:
