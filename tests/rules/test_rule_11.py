@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from draftwise.bench import BenchSettings
+from draftwise.bench.fingerprint import GPU_FACTS, machine_state
 from draftwise.bench.store import read_run
 from draftwise.cli.main import main
 
@@ -73,6 +74,13 @@ def test_the_state_that_changes_is_told_before_and_after(real_run: Path) -> None
     end = json.loads((real_run / "end.json").read_text("utf-8"))["environment"]
     for state in (*lines, end):
         assert len(state["load_average"]) == 3 and state["bandwidth"] > 0 and "gpu" in state and "pid" in state
+
+
+def test_a_gpu_is_asked_for_what_moves_its_speed_before_and_after() -> None:
+    """tests/bench/test_fingerprint.py reads the answers; ``machine_state`` asks at both ends of a session."""
+    asked = {"name", "driver_version", "clocks.sm", "clocks.mem", "power.limit", "temperature.gpu"}
+    assert asked <= set(GPU_FACTS)
+    assert machine_state("cpu").keys() == {"load_average", "gpu"} and machine_state("cpu")["gpu"] is None
 
 
 def compare(*arguments: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
