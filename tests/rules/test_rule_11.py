@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from bed import Machine, bench
 
-from draftwise.bench import BenchSettings
+from draftwise.bench import BenchSettings, sessions
 from draftwise.bench.fingerprint import GPU_FACTS, machine_state
+from draftwise.bench.models import Models
 from draftwise.bench.store import read_run
 from draftwise.cli.main import main
+from draftwise.errors import DraftwiseError
 
 FACTS = {
     "command": str,
@@ -135,3 +140,21 @@ def test_a_run_is_no_other_than_itself(real_run: Path, capsys: pytest.CaptureFix
     code, out, _ = compare(real_run, real_run, "--format", "json", capsys=capsys)
     assert code == 0
     assert "faster" not in out and "slower" not in out and "no difference shown" in out
+
+
+def test_planted_weights_that_change_between_two_sessions_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench(Machine(), tmp_path / "began")
+    run = other(tmp_path / "began", tmp_path / "run", "sha256", value={"target": {"model.safetensors": "a" * 64}})
+    (run / "records.jsonl").unlink()
+    for letter in "ba":
+        facts = {"sha256": {"target": {"model.safetensors": letter * 64}}, "memory": "enough"}
+        models = Models({"builtin": Machine()}, facts)  # type: ignore[dict-item]
+        monkeypatch.setattr("draftwise.bench.models.find_models", lambda *_, m=models: SimpleNamespace(load=lambda: m))
+        if letter == "a":
+            sessions._measure(run, 0, os.getppid(), sessions._Teller(1))  # noqa: SLF001
+        else:
+            with pytest.raises(DraftwiseError, match="have changed since it began: model.safetensors of the target"):
+                sessions._measure(run, 0, os.getppid(), sessions._Teller(1))  # noqa: SLF001
+        assert (run / "records.jsonl").exists() == (letter == "a")

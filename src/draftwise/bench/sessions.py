@@ -13,10 +13,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from draftwise.bench.interrupt import StopRequest
 from draftwise.bench.ticker import Ticker
@@ -124,6 +124,21 @@ def main(directory: str, session: str, parent: str) -> None:
     teller.flush()
 
 
+def _check_same(began: Mapping[str, Any], facts: Mapping[str, Any], directory: Path) -> None:
+    """Hold the models that were loaded against those that the run began with.
+
+    Raises:
+        DraftwiseError: they are other ones; a file or a branch on the Hub was changed meanwhile.
+    """
+    from draftwise.bench.sameness import fact_differences
+
+    found = [line for lines in fact_differences(began, facts).values() for line in lines]
+    if found:
+        raise DraftwiseError(
+            f"the models of {directory} have changed since it began: {'; '.join(found)}; bring them back"
+        )
+
+
 def _measure(directory: Path, session: int, parent: int, teller: _Teller) -> None:
     from draftwise.bench.measure import Bench
     from draftwise.bench.models import find_models
@@ -136,6 +151,7 @@ def _measure(directory: Path, session: int, parent: int, teller: _Teller) -> Non
         settings = BenchSettings.from_record(store.header["settings"])
         with compute_threads(settings):
             models = find_models(settings, store.prompts).load()
+            _check_same(store.header["environment"], models.facts, directory)
             Bench(models, settings, store, stop, Ticker(teller)).time(session)
 
 
