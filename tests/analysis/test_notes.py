@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from paired_runs import answers, make_run
 from synthetic import cell, check, questions, settings, timed
@@ -70,6 +71,19 @@ def test_a_lossy_methods_quality_is_told() -> None:
 
 def test_a_busy_machine_is_named() -> None:
     assert "busy when the run began: load 3.0 on 4 cores" in notes({"as": 1}, load_average=[3.0, 0, 0])
+
+
+def test_rates_that_a_few_slow_samples_decide_are_named() -> None:
+    even = timed({"as": 1, "sps": 2}, 60, 3, 0)
+    stalled = [
+        msgspec.structs.replace(item, decode_ns=item.decode_ns * 40, total_ns=item.total_ns * 40)
+        if item.prompt_id in ("qa-3", "qa-7") and item.repeat == 1
+        else item
+        for item in even
+    ]
+    said = [summarize(make_run(samples, questions(60)))["warnings"] for samples in (even, stalled)]
+    found = [[line for line in lines if line.startswith("The tokens/s of AS lie anywhere from ")] for lines in said]
+    assert (len(found[0]), len(found[1])) == (0, 1)
 
 
 def test_an_unknown_bandwidth_is_named() -> None:

@@ -11,6 +11,9 @@ from draftwise.analysis.run import RunData
 from draftwise.bench.plan import tasks_of
 from draftwise.bench.told import prompt_notes
 
+UNSTEADY = 0.15
+"""Plain decoding's tokens/s whose interval is wider than this to either side was not measured in peace."""
+
 WIDE = 0.05
 """A speed-up whose interval is wider than this to either side is too uncertain to trust."""
 
@@ -171,6 +174,13 @@ def _listed(summary: dict[str, Any], labels: list[str]) -> str:
 
 def _about_machine(summary: dict[str, Any]) -> Iterator[str]:
     environment, overall = summary["environment"], summary["overall"]
+    base = overall.get(BASELINE) or {}
+    low, high = base.get("tokens_per_second_low"), base.get("tokens_per_second_high")
+    if low and log(high / low) / 2 > log1p(UNSTEADY):
+        yield (
+            f"The tokens/s of AS lie anywhere from {low:,.0f} to {high:,.0f}: some samples took many times as long as "
+            "others. Plain ratios of rates suffer from that; the speed-ups, paired by prompt, hardly do."
+        )
     far = sum(figures["far_outliers"] for figures in overall.values())
     if far:
         said = counted(far, "far outlier")
