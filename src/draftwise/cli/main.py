@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "draftwise.cli.compare",
     "generate": "draftwise.cli.generate",
     "tasks": "draftwise.cli.tasks",
+    "grow": "draftwise.cli.grow",
     "env": "draftwise.cli.env",
     "completion": "draftwise.cli.completion",
 }
