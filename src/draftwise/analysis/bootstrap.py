@@ -43,6 +43,11 @@ class Estimate(NamedTuple):
 NOTHING = Estimate(None, None, None)
 
 
+def named(name: str, found: Estimate) -> dict[str, float | None]:
+    """An estimate as figures of a summary: the value under its name, the bounds behind ``_low`` and ``_high``."""
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
 class Resampling:
     """One set of draws, shared by all figures over one set of prompts.
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from draftwise.analysis.bootstrap import Estimate, Resampling
+from draftwise.analysis.bootstrap import NOTHING, Resampling, named
 from draftwise.analysis.checks import EQUAL, UNKNOWN, CheckTable
 from draftwise.analysis.tally import Ints
 from draftwise.bench.cells import BASELINE
@@ -47,8 +47,8 @@ def _quality(table: CheckTable, label: str, rows: Ints, scored: Ints, draws: Res
     change = own - table.answers.baseline_score[rows]
     quality = draws.mean(_by_prompt(prompts, own, scored), within=(0, 1))
     if label == BASELINE:
-        return _named("quality", quality) | _named("quality_change", Estimate(None, None, None))
-    return _named("quality", quality) | _named(
+        return named("quality", quality) | named("quality_change", NOTHING)
+    return named("quality", quality) | named(
         "quality_change", draws.mean(_by_prompt(prompts, change, scored), within=(-1, 1))
     )
 
@@ -67,7 +67,3 @@ def _by_prompt(prompts: Ints, values: Floats, scored: Ints) -> Floats:
     sums = np.bincount(places, values[known], len(scored))
     with np.errstate(invalid="ignore"):
         return np.asarray(sums / counts)[:, None, None]
-
-
-def _named(name: str, found: Estimate) -> dict[str, float | None]:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

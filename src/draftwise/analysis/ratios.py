@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from draftwise.analysis.bootstrap import NOTHING, Estimate, Resampling, verdict
+from draftwise.analysis.bootstrap import NOTHING, Estimate, Resampling, named, verdict
 from draftwise.analysis.names import BASELINE
 from draftwise.analysis.pairing import (
     Bools,
@@ -91,7 +91,7 @@ class Pair:
             **_judged("speedup", more),
             **_rates(*found.times, known[0] & known[1]),
             "agreement": float(np.nanmean(found.same)) if np.isfinite(found.same).any() else None,
-            **_named("quality_change", self._mean(found.change)),
+            **named("quality_change", self._mean(found.change)),
             "prompts": int((known[0] & known[1]).any(axis=1).sum()),
             "unpaired": int((known[0] ^ known[1]).sum()),
         }
@@ -126,11 +126,7 @@ def _rates(first: Times, second: Times, tasks: Bools) -> Figures:
     }
 
 
-def _named(name: str, found: Estimate) -> Figures:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
 def _judged(name: str, found: Estimate) -> Figures:
     """A ratio with its verdict; a single pair of samples shows nothing."""
     said = None if found.value is None else verdict(found.low, found.high) or "no difference shown"
-    return _named(name, found) | {f"{name}_verdict": said}
+    return named(name, found) | {f"{name}_verdict": said}

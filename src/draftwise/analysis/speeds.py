@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from draftwise.analysis.bootstrap import NOTHING, Estimate, Resampling, repeats_needed, verdict
+from draftwise.analysis.bootstrap import NOTHING, Resampling, named, repeats_needed, verdict
 from draftwise.analysis.drift import drift, shown
 from draftwise.analysis.frame import Bools, Frame, Longs
 from draftwise.analysis.grid import MISSING, Grid, Pairs
@@ -78,8 +78,8 @@ def _rates(frame: Frame, grid: Grid, own: Longs, resampling: Resampling) -> Figu
     tokens = grid.sums(own, frame.tokens)
     decode, total = (grid.sums(own, values) / 1e9 for values in (frame.decode_ns, frame.total_ns))
     return {
-        **_named("tokens_per_second", resampling.rate(tokens, decode)),
-        **_named("end_to_end_tokens_per_second", resampling.rate(tokens, total)),
+        **named("tokens_per_second", resampling.rate(tokens, decode)),
+        **named("end_to_end_tokens_per_second", resampling.rate(tokens, total)),
     }
 
 
@@ -107,9 +107,9 @@ def _speedups(frame: Frame, grid: Grid, pairs: Pairs, paces: tuple[Floats, Float
     )
     speedup = resampling.geometric_mean(decode)
     return {
-        **_named("speedup", speedup),
-        **_named("end_to_end_speedup", resampling.geometric_mean(total)),
-        **_named("speedup_total", resampling.rate_ratio(tokens[0], seconds[0], tokens[1], seconds[1])),
+        **named("speedup", speedup),
+        **named("end_to_end_speedup", resampling.geometric_mean(total)),
+        **named("speedup_total", resampling.rate_ratio(tokens[0], seconds[0], tokens[1], seconds[1])),
         "verdict": verdict(speedup.low, speedup.high),
         "repeats_for_1_percent": repeats_needed(decode, PRECISE),
         "speedup_drift": _drift(decode),
@@ -163,14 +163,10 @@ def _bandwidth(environment: Mapping[str, Any]) -> float | None:
     return max(known, default=None)
 
 
-def _named(name: str, found: Estimate) -> Figures:
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
 NO_SPEEDUP: Figures = {
-    **_named("speedup", NOTHING),
-    **_named("end_to_end_speedup", NOTHING),
-    **_named("speedup_total", NOTHING),
+    **named("speedup", NOTHING),
+    **named("end_to_end_speedup", NOTHING),
+    **named("speedup_total", NOTHING),
     "verdict": None,
     "repeats_for_1_percent": None,
     "speedup_drift": None,

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from draftwise.analysis.checks import first_difference
+from draftwise.bench.cells import BASELINE
 from draftwise.bench.records import Check, RoundTrace
 from draftwise.report.page.cells import CellView
 
@@ -111,7 +113,7 @@ def _rejected_ids(tasks: Iterable[dict[str, Any]]) -> set[int]:
 def _task(prompt: Prompt, part: int, group: Sequence[Check], number: dict[str, int], room: Room) -> dict[str, Any]:
     turn = group[0].turn
     text = prompt.turns[turn] if turn < len(prompt.turns) else ""
-    base = next((check for check in group if check.method == "as"), None)
+    base = next((check for check in group if check.method == BASELINE), None)
     task: dict[str, Any] = {"id": prompt.id, "part": part, "turn": turn, "prompt": text[: room.characters]}
     if len(text) > room.characters:
         task["cut"] = len(text) - room.characters
@@ -129,18 +131,13 @@ def _answer(check: Check, base: Check | None, cell: int, longest: int) -> dict[s
         if len(check.pieces) > longest:
             answer["cut"] = len(check.pieces) - longest
         if base is not None and check is not base:
-            answer["differs"] = _first_difference(check.new_tokens, base.new_tokens)
+            answer["differs"] = first_difference(check.new_tokens, base.new_tokens)
     if check.score is not None:
         answer["score"] = round(check.score, 3)
     if any(spent.draft for spent in check.rounds):
         answer["rounds"] = [count for spent in check.rounds for count in (spent.drafted, spent.accepted, spent.emitted)]
         answer["rejected"] = [token for spent in check.rounds for token in _rejected(spent)]
     return answer
-
-
-def _first_difference(own: Sequence[int], other: Sequence[int]) -> int:
-    pairs = enumerate(zip(own, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(own), len(other)))
 
 
 def _rejected(spent: RoundTrace) -> tuple[int, ...]:

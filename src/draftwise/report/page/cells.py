@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from draftwise.bench.cells import BASELINE
+from draftwise.analysis import names
+from draftwise.analysis.names import BASELINE, FLOOR
 
 HUES = {"as": 0, "as*": 0, "sps": 1, "bild": 2}
 SHAPES = ("circle", "circle", "diamond", "triangle", "square", "star", "wye")
@@ -40,17 +41,23 @@ class CellView:
 
 def cell_views(summary: dict[str, Any]) -> list[CellView]:
     """Every cell, in the summary's order."""
-    rows = summary["environment"].get("methods") or {}
     views: list[CellView] = []
     hues = dict(HUES)
     for label in summary["overall"]:
-        row = rows.get(label) or {}
-        method = str(row.get("method", label))
-        hue = hues.setdefault(method, OTHERS[(len(hues) - len(HUES)) % len(OTHERS)])
-        floor = method == "as*"
-        lossless = bool(row.get("lossless", True))
-        title = str(row.get("title", label))
-        views.append(CellView(label, title, method, lossless, label == BASELINE, floor, hue, SHAPES[hue]))
+        own = names.method(summary, label)
+        hue = hues.setdefault(own, OTHERS[(len(hues) - len(HUES)) % len(OTHERS)])
+        views.append(
+            CellView(
+                label=label,
+                title=names.title(summary, label),
+                method=own,
+                lossless=names.lossless(summary, label),
+                baseline=label == BASELINE,
+                floor=own == FLOOR,
+                hue=hue,
+                shape=SHAPES[hue],
+            )
+        )
     return views
 
 
