@@ -1,0 +1,1 @@
+"""Whether lossless means identical here: `sps` against `as`, id by id, over prompts, drafts, widths and batches."""
