@@ -1,0 +1,88 @@
+// What Python calls: packing matrices, and passes.
+#include "forward.h"
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+using namespace draftwise;
+
+extern "C" {
+
+int64_t draftwise_packed_elements(int64_t kind, int64_t outputs, int64_t inputs, int64_t halves) {
+    return packed_panels(outputs, halves != 0) * panel_elements(static_cast<Kind>(kind), inputs);
+}
+
+int64_t draftwise_padded_outputs(int64_t outputs, int64_t halves) { return packed_panels(outputs, halves != 0) * PANEL; }
+
+void draftwise_pack(int64_t kind, const void* from, int64_t outputs, int64_t inputs, int64_t halves, void* to) {
+    bool split = halves != 0;
+    switch (kind) {
+        case FLOAT32: return pack(FLOAT32, static_cast<const float*>(from), outputs, inputs, split, static_cast<float*>(to));
+        case BFLOAT16: return pack(BFLOAT16, static_cast<const uint16_t*>(from), outputs, inputs, split, static_cast<uint16_t*>(to));
+        default: return pack(INT8, static_cast<const int8_t*>(from), outputs, inputs, split, static_cast<int8_t*>(to));
+    }
+}
+
+// A value for each output, in the order of the packed matrix.
+void draftwise_pack_vector(const float* from, int64_t outputs, int64_t halves, float* to) {
+    for (int64_t panel = 0; panel < packed_panels(outputs, halves != 0); panel++)
+        for (int64_t lane = 0; lane < PANEL; lane++) {
+            int64_t row = source_row(panel, lane, outputs, halves != 0);
+            to[panel * PANEL + lane] = row < 0 ? 0.0f : from[row];
+        }
+}
+
+// Asks for large pages, with which reading weights waits less for addresses.
+void draftwise_large_pages(void* start, int64_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    uintptr_t page = 4096, first = (reinterpret_cast<uintptr_t>(start) + page - 1) / page * page;
+    uintptr_t last = (reinterpret_cast<uintptr_t>(start) + bytes) / page * page;
+    if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#else
+    (void)start, (void)bytes;
+#endif
+}
+
+const char* draftwise_instructions(int64_t kind) {
+    if (kind != FLOAT32 && tiles_allowed()) return "AMX bfloat16";
+#if defined(__AVX512BF16__)
+    if (kind != FLOAT32) return "AVX-512 bfloat16";
+#endif
+#if defined(__AVX512F__)
+    return "AVX-512";
+#elif defined(__AVX2__)
+    return "AVX2";
+#elif defined(__aarch64__)
+    return "NEON";
+#else
+    return "compiler's own vectors";
+#endif
+}
+
+int64_t draftwise_cache_elements(const Model* model, int64_t batch, int64_t capacity) {
+    int64_t width = model->head_dim;
+    return model->depth * batch * model->shared_heads * capacity * (width + round_up(width, LANES));
+}
+
+void* draftwise_workspace() { return new (std::nothrow) Workspace; }
+void draftwise_free_workspace(void* workspace) { delete static_cast<Workspace*>(workspace); }
+
+// One pass; 0, or 1 where memory ran out.
+int64_t draftwise_forward(const Model* model, void* workspace, const Request* request, int64_t threads) {
+    Workspace& work = *static_cast<Workspace*>(workspace);
+    Pool& pool = Pool::shared();
+    pool.enter(threads);
+    int64_t failed = 0;
+    try {
+        work.reserve(*model, request->batch * request->steps);
+        if (model->wide()) Forward<float>(*model, work, *request).run();
+        else Forward<bfloat16>(*model, work, *request).run();
+    } catch (const std::bad_alloc&) {
+        failed = 1;
+    }
+    pool.leave();
+    return failed;
+}
+
+}  // extern "C"
