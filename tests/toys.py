@@ -12,7 +12,7 @@ from torch import Tensor
 from draftwise.decoding.sampling import probabilities
 from draftwise.decoding.types import Context, Draft, Sampling
 from draftwise.drafters.small_model import SmallModelDrafter
-from draftwise.models.protocol import Cache, CausalLM
+from draftwise.models.protocol import BackendFacts, Cache, CausalLM
 
 NEVER_WRITTEN = -1
 _ROWS = 4093
@@ -32,6 +32,7 @@ class Toy:
     eos_token_ids: tuple[int, ...] = ()
     max_positions: int = 64
     implementation: str = "own"
+    backend: BackendFacts = BackendFacts("toy", exact=True)
     start_token_id: int | None = None
     passes: list[int] = field(default_factory=list)  # T of each pass that gave logits
     fills: list[int] = field(default_factory=list)  # T of each pass that gave none

@@ -94,6 +94,9 @@ class Engine:
         draft_revision: str | None = None,
         implementation: str = "auto",
         draft_implementation: str | None = None,
+        backend: str = "auto",
+        draft_backend: str | None = None,
+        exact: bool = True,
         chat_template: str = "auto",
         context: int = 2048,
     ) -> Engine:
@@ -102,7 +105,7 @@ class Engine:
         Args:
             target: a directory, a Hub id, or "builtin" (which brings its own draft unless one is named).
             draft: the same, or None: then only method "as" runs.
-            dtype: float32, bfloat16, float16 or float64.
+            dtype: float32, bfloat16, float16 or float64; or int8, which is that of the matrices alone.
             device: "cpu", "cuda" or "cuda:N".
             draft_dtype: the target's where it is None.
             draft_device: the target's where it is None.
@@ -111,22 +114,27 @@ class Engine:
             implementation: whose forward pass runs: "own", "transformers", or "auto", which takes our own where it
                 knows the model.
             draft_implementation: the target's where it is None.
+            backend: what runs our own forward pass: "native", "packed", "triton", "plain", or "auto", which takes the
+                fastest that can run here.
+            draft_backend: the target's where it is None.
+            exact: whether a row's logits may depend on its own tokens alone, to the bit, wherever a backend can do so.
             chat_template: what ``encode_chat`` uses: "auto" for the tokenizer's own, "none", or a Jinja file's path.
             context: tokens of prompt and answer that memory must have room for beside the weights; no limit.
 
         Raises:
-            DraftwiseError: a model that can't be used, vocabularies that differ, an unknown dtype, device or
-                implementation, or too little memory.
+            DraftwiseError: a model that can't be used, vocabularies that differ, an unknown dtype, device,
+                implementation or backend, a backend that can't run, or too little memory.
         """
         if draft is None and target == BUILTIN:
             draft = BUILTIN
-        large = ModelSpec(str(target), revision, dtype, device, implementation)
+        large = ModelSpec(str(target), revision, dtype, device, implementation, backend, exact)
         small = large.draft(
             str(draft),
             revision=draft_revision,
             dtype=draft_dtype,
             device=draft_device,
             implementation=draft_implementation,
+            backend=draft_backend,
         )
         pairing = Pairing.open(large, [small] if draft is not None else [], chat_template)
         pairing.check_memory(context)

@@ -174,9 +174,9 @@ def test_an_empty_directory_is_named(tmp_path: Path) -> None:
     refused(tmp_path, str(tmp_path), "empty directory")
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float", "", "torch.float32"])
+@pytest.mark.parametrize("dtype", ["int4", "float", "", "torch.float32"])
 def test_an_unknown_dtype_lists_the_known(good: Path, dtype: str) -> None:
-    refused(good, "unknown dtype", repr(dtype), "float32, bfloat16, float16, float64", dtype=dtype)
+    refused(good, "unknown dtype", repr(dtype), "float32, bfloat16, float16, float64, int8", dtype=dtype)
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "mps", "", "cuda:", "cpu:0", "cuda:-1", "gpu"])

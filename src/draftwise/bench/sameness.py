@@ -17,7 +17,7 @@ from draftwise.options import DecodingOptions
 
 HARDWARE = ("cpu", "cpu_capability", "cores", "threads")
 GPU_FACTS = ("name", "power.limit")
-MODEL_FACTS = ("implementation", "dtype", "device")
+MODEL_FACTS = ("implementation", "backend", "exact", "instructions", "dtype", "device")
 
 MEMORY_TOLERANCE = 0.05
 """A share of the machine's memory; what firmware and kernel keep for themselves changes from start to start."""

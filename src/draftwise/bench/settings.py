@@ -26,6 +26,9 @@ MODEL_FIELDS = (
     "draft_device",
     "implementation",
     "draft_implementation",
+    "backend",
+    "draft_backend",
+    "exact",
     "chat_template",
     "threads",
 )
@@ -98,7 +101,9 @@ class BenchSettings:
     repeats: int = option(3, "How often each prompt is measured with each method.", whole(1))
     sessions: int = option(1, "Fresh processes, one after another, that each take all the repeats.", whole(1))
     warmups: int = option(1, "Untimed answers of each method at each length of prompt before timing.", whole(1))
-    dtype: str = option("float32", "The weights' type: float32, bfloat16, float16 or float64.", _text)
+    dtype: str = option(
+        "float32", "The weights' type: float32, bfloat16, int8 (the matrices alone), float16 or float64.", _text
+    )
     draft_dtype: str | None = option(
         None, "The type of the draft's weights; the target's if left out.", _or_none(_text)
     )
@@ -109,6 +114,15 @@ class BenchSettings:
     )
     draft_implementation: str | None = option(
         None, "Who runs the draft; as for the target if left out.", _or_none(_text)
+    )
+    backend: str = option(
+        "auto", "What runs our own forward pass: native, packed, triton, plain, or auto, the fastest that can.", _text
+    )
+    draft_backend: str | None = option(
+        None, "What runs the draft's pass; as for the target if left out.", _or_none(_text)
+    )
+    exact: bool = option(
+        True, "Make a row's logits depend on its own tokens alone, to the bit, where a backend can; the default.", flag
     )
     threads: int | None = option(None, "CPU threads; torch's own choice if left out.", _or_none(whole(1, 1024)))
     pin: bool = option(False, "Give each CPU thread a core of its own.", flag)
@@ -133,11 +147,13 @@ class BenchSettings:
         _check_sweep(self)
         # These tables stand on torch; nobody waits for that who only asks for --help.
         from draftwise.methods import METHODS
+        from draftwise.models.backends import BACKENDS
         from draftwise.models.loading import DTYPES, IMPLEMENTATIONS
 
         _known("method", self.methods, METHODS)
         _known("dtype", filter(None, (self.dtype, self.draft_dtype)), DTYPES)
         _known("implementation", filter(None, (self.implementation, self.draft_implementation)), IMPLEMENTATIONS)
+        _known("backend", filter(None, (self.backend, self.draft_backend)), BACKENDS)
         if not self.drafts:
             for name in self.methods:
                 if METHODS[name].needs_draft:

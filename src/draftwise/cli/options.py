@@ -53,13 +53,16 @@ METAVARS: Mapping[str, str] = {
     "draft_device": "NAME",
     "implementation": "auto|own|transformers",
     "draft_implementation": "auto|own|transformers",
+    "backend": "auto|NAME",
+    "draft_backend": "auto|NAME",
     "output": "DIR",
     "stop_token_ids": "ID",
 }
 
-LISTED = frozenset(
-    ("target", "draft", "dtype", "draft_dtype", "device", "draft_device", "implementation", "draft_implementation")
-) | {name for name, hint in typing.get_type_hints(DecodingOptions).items() if hint in (int, float)}
+_SHARED = ("dtype", "device", "implementation", "backend")
+LISTED = frozenset(("target", "draft", *_SHARED, *(f"draft_{name}" for name in _SHARED))) | {
+    name for name, hint in typing.get_type_hints(DecodingOptions).items() if hint in (int, float)
+}
 """The fields that take several values where a command sweeps."""
 
 FILE_KEY = "draftwise.experiment"
@@ -114,8 +117,9 @@ def experiment_values(values: Mapping[str, Any], *kinds: type[Any]) -> dict[str,
 
 
 def _click_option(item: Field[Any], hint: Any, lists: bool) -> Callable[[Command], Command]:
-    spelling = SPELLINGS.get(item.name, ("--" + item.name.replace("_", "-"),))
-    kind = _without_none(hint)
+    name, kind = item.name.replace("_", "-"), _without_none(hint)
+    usual = f"--{name}/--no-{name}" if kind is bool and item.default else f"--{name}"
+    spelling = SPELLINGS.get(item.name, (usual,))
     part = typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else None
     default: Any = ",".join(item.default) if part is str else item.default  # type: ignore[arg-type]
     return click.option(

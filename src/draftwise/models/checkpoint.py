@@ -57,18 +57,20 @@ class Checkpoint:
         """Whether a tensor of that name is there to be taken."""
         return name in self._left
 
-    def take(self, name: str, *shape: int) -> Tensor:
-        """A fresh tensor with the named values; a name can be taken once.
+    def take(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        """A fresh tensor with the named values, in the checkpoint's dtype or another; a name can be taken once.
 
         Raises:
             DraftwiseError: where it is missing, of another shape, not of floating-point numbers, or has no room.
         """
         stored = self._pop(name, shape)
-        result = self._empty(stored, shape)
+        result = self._empty(stored, shape, dtype)
         self._copy(stored, result)
         return result
 
-    def take_rows(self, names: Sequence[str], rows: Sequence[int], *rest: int) -> Tensor:
+    def take_rows(
+        self, names: Sequence[str], rows: Sequence[int], *rest: int, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """A fresh tensor with several named tensors, of ``rows[i]`` × ``rest`` each, one below the other.
 
         They are copied one by one, so that the peak is the result and one part.
@@ -77,7 +79,7 @@ class Checkpoint:
             DraftwiseError: as ``take`` does.
         """
         parts = [self._pop(name, (count, *rest)) for name, count in zip(names, rows, strict=True)]
-        result = self._empty(parts[0], (sum(rows), *rest))
+        result = self._empty(parts[0], (sum(rows), *rest), dtype)
         for stored, place in zip(parts, torch.split(result, list(rows)), strict=True):
             self._copy(stored, place)
         return result
@@ -126,9 +128,9 @@ class Checkpoint:
                 f"give a checkpoint in one of {', '.join(FLOATS)}"
             )
 
-    def _empty(self, stored: StoredTensor, shape: tuple[int, ...]) -> Tensor:
+    def _empty(self, stored: StoredTensor, shape: tuple[int, ...], dtype: torch.dtype | None) -> Tensor:
         try:
-            return torch.empty(shape, dtype=self.dtype, device=self.device)
+            return torch.empty(shape, dtype=dtype or self.dtype, device=self.device)
         except RuntimeError as error:  # torch's way of saying that memory ran out
             raise self._no_room(stored, error) from None
 

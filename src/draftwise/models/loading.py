@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from draftwise.errors import DraftwiseError, UnsupportedError, unknown_name
 from draftwise.models.adapter import find_architecture, load_adapter
+from draftwise.models.backends import BACKENDS, Choice, choose
 from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families import FAMILIES, load_own
 from draftwise.models.files import read_json
 from draftwise.models.hub import find_directory
 from draftwise.models.memory import ModelMemory, model_memory
+from draftwise.models.own import Architecture
 from draftwise.models.protocol import CausalLM
+from draftwise.models.quantised import INT8
 
 DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
     "float64": torch.float64,
+    INT8: torch.bfloat16,
 }
-
-Implementation = Literal["own", "transformers"]
+"""The floating-point type of what is asked for by name; in int8 that of all but the matrices."""
 
 IMPLEMENTATIONS = ("auto", "own", "transformers")
 """Whose forward pass runs; auto takes our own where it knows the model, else that of transformers."""
@@ -42,6 +45,8 @@ class ModelSpec:
         dtype: what to compute in, whatever the files store; a key of ``DTYPES``.
         device: cpu, cuda or cuda:N.
         implementation: one of ``IMPLEMENTATIONS``.
+        backend: one of ``backends.BACKENDS``; others than auto ask for our own forward pass.
+        exact: whether a row's logits may depend on its own tokens alone, to the bit, wherever a backend can do so.
     """
 
     name: str
@@ -49,6 +54,8 @@ class ModelSpec:
     dtype: str = "float32"
     device: str = "cpu"
     implementation: str = "auto"
+    backend: str = "auto"
+    exact: bool = True
 
     def __post_init__(self) -> None:
         """Check the names that can be checked without looking at a file."""
@@ -56,6 +63,8 @@ class ModelSpec:
             raise unknown_name("dtype", self.dtype, DTYPES)
         if self.implementation not in IMPLEMENTATIONS:
             raise unknown_name("implementation", self.implementation, IMPLEMENTATIONS)
+        if self.backend not in BACKENDS:
+            raise unknown_name("backend", self.backend, BACKENDS)
 
     def draft(
         self,
@@ -65,10 +74,17 @@ class ModelSpec:
         dtype: str | None = None,
         device: str | None = None,
         implementation: str | None = None,
+        backend: str | None = None,
     ) -> ModelSpec:
         """The spec of a draft for this target; what is left out is as the target's, but for the revision."""
-        return ModelSpec(
-            name, revision, dtype or self.dtype, device or self.device, implementation or self.implementation
+        return replace(
+            self,
+            name=name,
+            revision=revision,
+            dtype=dtype or self.dtype,
+            device=device or self.device,
+            implementation=implementation or self.implementation,
+            backend=backend or self.backend,
         )
 
 
@@ -76,24 +92,27 @@ def model_specs(options: Mapping[str, Any], drafts: Sequence[str]) -> tuple[Mode
     """The specs of a target and of drafts for it, which share their options.
 
     Args:
-        options: ``target``, ``revision``, ``dtype``, ``device`` and ``implementation``, and the last four for the
-            drafts with ``draft_`` before them; others are passed over.
+        options: ``target``, ``exact``, ``revision``, ``dtype``, ``device``, ``implementation`` and ``backend``, and the
+            last five for the drafts with ``draft_`` before them; others are passed over.
         drafts: the drafts' names.
     """
-    names = ("revision", "dtype", "device", "implementation")
-    target = ModelSpec(options["target"], **{name: options[name] for name in names})
+    names = ("revision", "dtype", "device", "implementation", "backend")
+    target = ModelSpec(options["target"], exact=options["exact"], **{name: options[name] for name in names})
     own = {name: options[f"draft_{name}"] for name in names}
     return target, [target.draft(name, **own) for name in drafts]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenModel:
-    """A model whose files are found and whose config is read; no weight is in memory yet."""
+    """A model whose files are found and whose config is read; no weight is in memory yet.
+
+    ``choice`` is the backend of our own forward pass; None where transformers runs the model.
+    """
 
     spec: ModelSpec
     directory: Path
     config: Mapping[str, Any]
-    implementation: Implementation
+    choice: Choice | None
     device: torch.device
     checkpoint: Checkpoint
     eos_token_ids: tuple[int, ...]
@@ -104,8 +123,8 @@ class OpenModel:
         Raises:
             DraftwiseError: they don't fit the config, or the machine.
         """
-        if self.implementation == "own":
-            return load_own(self.config, self.checkpoint, self.eos_token_ids)
+        if self.choice is not None:
+            return load_own(self.config, self.checkpoint, self.eos_token_ids, self.choice)
         self.checkpoint.expect_float_weights()
         dtype = DTYPES[self.spec.dtype]
         return load_adapter(
@@ -126,56 +145,61 @@ def open_model(spec: ModelSpec) -> OpenModel:
     """
     device = present_device(spec.device)
     directory = find_directory(spec.name, spec.revision, lambda place: _judge(spec, place))
-    config, implementation = _judge(spec, directory)
+    config, choice = _judge(spec, directory)
     return OpenModel(
         spec=spec,
         directory=directory,
         config=config,
-        implementation=implementation,
+        choice=choice,
         device=device,
         checkpoint=Checkpoint(directory, DTYPES[spec.dtype], device),
         eos_token_ids=_eos_token_ids(directory, config),
     )
 
 
-def load_model(
-    name: str | Path, *, dtype: str = "float32", device: str = "cpu", implementation: str = "auto"
-) -> CausalLM:
+def load_model(name: str | Path, **options: Any) -> CausalLM:
     """Open a model and read its weights; arguments and errors as for ``ModelSpec`` and ``open_model``."""
-    return open_model(ModelSpec(str(name), dtype=dtype, device=device, implementation=implementation)).load()
+    return open_model(ModelSpec(str(name), **options)).load()
 
 
 class _Judgement(NamedTuple):
     config: Mapping[str, Any]
-    implementation: Implementation
+    choice: Choice | None
 
 
 def _judge(spec: ModelSpec, directory: Path) -> _Judgement:
     """Choose the forward pass, or refuse a model that can't run, by its config alone."""
     config = read_json(directory / "config.json")
-    implementation = _implementation(spec.implementation, config, directory)
-    if implementation == "transformers":
-        find_architecture(directory, config)
-    return _Judgement(config, implementation)
+    architecture = _own_architecture(spec.implementation, config, directory)
+    if architecture is not None:
+        return _Judgement(config, choose(spec.backend, architecture, spec.dtype, present_device(spec.device)))
+    for option, refused in {"backend": spec.backend != "auto", "dtype": spec.dtype == INT8}.items():
+        if refused:
+            raise DraftwiseError(
+                f"{option} {getattr(spec, option)!r} is one of our own forward pass alone, but transformers runs "
+                f"{str(directory)!r}; choose another {option}"
+            )
+    find_architecture(directory, config)
+    return _Judgement(config, None)
 
 
-def _implementation(wanted: str, config: Mapping[str, Any], directory: Path) -> Implementation:
+def _own_architecture(wanted: str, config: Mapping[str, Any], directory: Path) -> Architecture | None:
+    """The architecture where our own forward pass runs the model; None where transformers does."""
     if wanted == "transformers":
-        return "transformers"
+        return None
     family = config.get("model_type")
     if not isinstance(family, str) or not family:
         raise DraftwiseError(f"config.json in {str(directory)!r} names no model_type; give a complete config.json")
     if family not in FAMILIES:
         if wanted == "own":
             raise unknown_name(f"model_type in {str(directory / 'config.json')!r}", family, FAMILIES)
-        return "transformers"
+        return None
     try:
-        FAMILIES[family].architecture(config)
+        return FAMILIES[family].architecture(config)
     except UnsupportedError:
         if wanted == "own":
             raise
-        return "transformers"
-    return "own"
+        return None
 
 
 def present_device(name: str) -> torch.device:

@@ -8,6 +8,7 @@ until it is overwritten.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 
 import torch
@@ -17,8 +18,22 @@ Cache = Any
 """A model's own key and value storage, opaque to everybody but the model that made it."""
 
 
+@dataclass(frozen=True, slots=True)
+class BackendFacts:
+    """What runs a model's passes: its name, and whether a row's logits depend on its own tokens alone, to the bit."""
+
+    name: str
+    exact: bool
+    instructions: str = ""  # the processor's that it uses, such as "AVX-512"
+    passed_over: tuple[str, ...] = ()  # faster ones, and why they can't run here
+
+
 class CausalLM(Protocol):
     """A causal language model with a static, rewindable key-value cache."""
+
+    @property
+    def backend(self) -> BackendFacts:
+        """What runs the passes."""
 
     @property
     def implementation(self) -> str:

@@ -20,7 +20,7 @@ class LimitedVocabulary:
     def __init__(self, model: CausalLM, size: int, absent: Sequence[int]) -> None:
         """Wrap a model; ``absent`` are ids below ``size`` that stand for no token."""
         self.vocab_size = size
-        self.implementation = model.implementation
+        self.implementation, self.backend = model.implementation, model.backend
         self.start_token_id = model.start_token_id
         self.max_positions = model.max_positions
         self.eos_token_ids = tuple(token for token in model.eos_token_ids if token < size)

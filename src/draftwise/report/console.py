@@ -12,6 +12,7 @@ from rich.text import Text
 
 from draftwise.analysis.names import BASELINE, FLOOR, counted, lossless, title
 from draftwise.bench.cells import SYMBOLS
+from draftwise.report.backends import backends_words
 from draftwise.report.best import BEST_LEGEND, best_table
 from draftwise.report.lines import EXPLANATION, result_lines
 from draftwise.report.numbers import NO_DIFFERENCE, SIGNS, SLOWER, change_interval
@@ -130,7 +131,10 @@ def environment_block(summary: dict[str, Any]) -> Table:
 def _facts(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
     environment, settings = summary["environment"], summary["settings"]
     versions = environment.get("versions") or {}
-    yield "models", _models(settings, environment.get("models") or {})
+    models = environment.get("models") or {}
+    yield "models", _models(settings, models)
+    if backends := backends_words(models):
+        yield "backend", backends
     yield "decoding", _decoding(settings)
     template = ", as a conversation in the chat template's form" if environment.get("chat_template") else ""
     yield (

@@ -118,7 +118,7 @@ def test_rows_past_the_end_disturb_nobody(name: str, capacity: int) -> None:
 @every_case
 @torch.no_grad()
 def test_bfloat16_comes_as_close_as_that_of_transformers(name: str) -> None:
-    model, tokens = load_model(directory(name), dtype="bfloat16"), ids(2, LENGTH)
+    model, tokens = load_model(directory(name), dtype="bfloat16", backend="plain"), ids(2, LENGTH)
     assert model.dtype == torch.bfloat16 and model.new_cache(1, 4).dtype == model.dtype
     exact, theirs = (m(input_ids=tokens).logits.float() for m in (reference(name), reference_in(name, torch.bfloat16)))
     got = whole(model, tokens)
@@ -132,8 +132,8 @@ def test_bfloat16_comes_as_close_as_that_of_transformers(name: str) -> None:
 def test_a_cuda_device_gives_the_same_logits(name: str, dtype: str) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    on_cuda = load_model(directory(name), dtype=dtype, device="cuda")
+    on_cuda = load_model(directory(name), dtype=dtype, device="cuda", backend="plain")
     tokens = ids(3, LENGTH)
     logits = on_cuda.forward(tokens.cuda(), at(0, 0, 0).cuda(), on_cuda.new_cache(3, 64), span=LENGTH, keep=LENGTH)
-    expected = whole(load_model(directory(name), dtype=dtype), tokens)
+    expected = whole(load_model(directory(name), dtype=dtype, backend="plain"), tokens)
     close(logits.cpu(), expected, 1e-3 if dtype == "float32" else 0.5)

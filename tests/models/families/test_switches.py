@@ -12,6 +12,7 @@ from tiny_families import CASES, at, close, directory, ids, own, whole
 
 from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families import FAMILIES
+from draftwise.models.families.reading import Reader
 from draftwise.models.files import read_json
 from draftwise.models.own import Architecture, LayerKind, Transformer
 from draftwise.models.own.positions import Scaling
@@ -79,7 +80,7 @@ def rebuilt(name: str, change: Change) -> Transformer:
     architecture = family.architecture(config)
     checkpoint = Checkpoint(directory(name), torch.float32, torch.device("cpu"))
     with torch.inference_mode():
-        weights = family.read(architecture, checkpoint)
+        weights = family.read(Reader(architecture, checkpoint))
     checkpoint.expect_none_left()
     return Transformer(replace(architecture, **change(architecture)), weights, ())
 

@@ -217,7 +217,7 @@ def _root() -> Path:
 @cache
 def own(name: str) -> CausalLM:
     """A case in our own forward pass."""
-    return load_model(directory(name), implementation="own")
+    return load_model(directory(name), implementation="own", backend="plain")
 
 
 @cache

@@ -12,6 +12,7 @@ from torch import Tensor
 from draftwise.models.adapter.probe import probe
 from draftwise.models.adapter.rows import Row, row_cache
 from draftwise.models.adapter.support import Architecture
+from draftwise.models.protocol import BackendFacts
 
 
 class DecoderLM:
@@ -22,6 +23,7 @@ class DecoderLM:
     """
 
     implementation = "transformers"
+    backend = BackendFacts("transformers", exact=False)
 
     def __init__(self, module: Any, architecture: Architecture, eos_token_ids: tuple[int, ...]) -> None:
         """Take over a module that has its weights, and try it on a few tokens."""

@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 
 import torch
 
+from draftwise.models.backends import Choice
 from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families import gemma, gpt2, gpt_neox, llama, opt, phi3
+from draftwise.models.families.reading import Reader
 from draftwise.models.families.settings import Settings
-from draftwise.models.own import Architecture, Transformer, Weights
+from draftwise.models.own import Architecture, Weights
 from draftwise.models.protocol import CausalLM
+from draftwise.models.quantised import INT8
 
 __all__ = ["FAMILIES", "Family", "load_own"]
 
@@ -21,7 +24,7 @@ class Family(NamedTuple):
 
     defaults: Mapping[str, Any]
     describe: Callable[[Settings], Architecture]
-    read: Callable[[Architecture, Checkpoint], Weights]
+    read: Callable[[Reader], Weights]
 
     def architecture(self, config: Mapping[str, Any]) -> Architecture:
         """The switches that config.json's object sets.
@@ -51,8 +54,10 @@ FAMILIES: dict[str, Family] = {
 """By config.json's model_type."""
 
 
-def load_own(config: Mapping[str, Any], checkpoint: Checkpoint, eos_token_ids: tuple[int, ...]) -> CausalLM:
-    """Build the model that config.json's object describes, from all the weights of a checkpoint.
+def load_own(
+    config: Mapping[str, Any], checkpoint: Checkpoint, eos_token_ids: tuple[int, ...], choice: Choice
+) -> CausalLM:
+    """Build the model that config.json's object describes, from all the weights of a checkpoint, by a backend.
 
     Raises:
         DraftwiseError: the config is of no use, or the weights don't fit it.
@@ -61,6 +66,6 @@ def load_own(config: Mapping[str, Any], checkpoint: Checkpoint, eos_token_ids: t
     family = FAMILIES[config["model_type"]]
     architecture = family.architecture(config)
     with torch.inference_mode():
-        weights = family.read(architecture, checkpoint)
-    checkpoint.expect_none_left()
-    return Transformer(architecture, weights, eos_token_ids)
+        weights = family.read(Reader(architecture, checkpoint, choice.backend.prepare, int8=choice.dtype == INT8))
+        checkpoint.expect_none_left()
+        return choice.build(architecture, weights, eos_token_ids)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families.llama import NormNames, decoder, read_decoder, sliding_layers, windowed
 from draftwise.models.families.reading import Reader
 from draftwise.models.families.rope import rotary_of
@@ -97,8 +96,8 @@ def _gemma(settings: Settings, pattern: int) -> Architecture:
     )
 
 
-def read(architecture: Architecture, checkpoint: Checkpoint) -> Weights:
+def read(reader: Reader) -> Weights:
     """The weights of a Gemma checkpoint; those that read images stay behind."""
-    text = checkpoint.without_prefixes("model.", "language_model.", "model.")
+    text = reader.checkpoint.without_prefixes("model.", "language_model.", "model.")
     text.ignore(r"(vision_tower|multi_modal_projector)\..*")
-    return read_decoder(Reader(architecture, text), _NORMS)
+    return read_decoder(reader, _NORMS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families.reading import Reader
 from draftwise.models.families.settings import Settings
 from draftwise.models.own import Architecture, Layer, LayerKind, Weights
@@ -48,9 +47,9 @@ def describe(settings: Settings) -> Architecture:
     )
 
 
-def read(architecture: Architecture, checkpoint: Checkpoint) -> Weights:
+def read(reader: Reader) -> Weights:
     """The weights of a GPT-2 checkpoint."""
-    reader = Reader(architecture, checkpoint.without_prefixes("transformer."))
+    architecture, checkpoint = reader.architecture, reader.checkpoint.without_prefixes("transformer.")
     checkpoint.ignore(r"h\.\d+\.attn\.(masked_)?bias")
     tokens, head = reader.tables("wte.weight", "lm_head.weight")
     return Weights(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor
 
-from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families.reading import Reader
 from draftwise.models.families.rope import read_rotary
 from draftwise.models.families.settings import Settings
-from draftwise.models.own import Architecture, Layer, LayerKind, Matrix, Weights
+from draftwise.models.own import Architecture, Layer, LayerKind, Weights
 
 DEFAULTS = {
     "hidden_act": "gelu",
@@ -51,9 +52,9 @@ def describe(settings: Settings) -> Architecture:
     )
 
 
-def read(architecture: Architecture, checkpoint: Checkpoint) -> Weights:
+def read(reader: Reader) -> Weights:
     """The weights of a GPT-NeoX checkpoint."""
-    reader = Reader(architecture, checkpoint.without_prefixes("gpt_neox."))
+    architecture, checkpoint = reader.architecture, reader.checkpoint.without_prefixes("gpt_neox.")
     checkpoint.ignore(r"layers\.\d+\.attention\.((masked_)?bias|rotary_emb\.inv_freq)")
     older = checkpoint.has("embed_out.weight")  # before transformers 5.23
     tokens, head = reader.tables("embed_in.weight", "embed_out.weight" if older else "lm_head.weight")
@@ -68,10 +69,10 @@ def read(architecture: Architecture, checkpoint: Checkpoint) -> Weights:
 def _layer(reader: Reader, name: str) -> Layer:
     shape = reader.architecture
     hidden, wide, bias = shape.hidden, shape.feed_forward, shape.qkv_bias
-    weight, shift = reader.matrix(f"{name}attention.query_key_value", 3 * hidden, hidden, bias)
+    fused, by_kind = f"{name}attention.query_key_value", partial(_sorted, heads=shape.heads)
     return Layer(
         attention_norm=reader.norm(f"{name}input_layernorm"),
-        qkv=Matrix(_sorted(weight, shape.heads), None if shift is None else _sorted(shift, shape.heads)),
+        qkv=reader.matrix(fused, 3 * hidden, hidden, bias, order=by_kind),
         out=reader.matrix(f"{name}attention.dense", hidden, hidden, bias),
         feed_forward_norm=reader.norm(f"{name}post_attention_layernorm"),
         up=reader.matrix(f"{name}mlp.dense_h_to_4h", wide, hidden, bias=True),

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from draftwise.errors import DraftwiseError, UnsupportedError
-from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families.reading import Reader
 from draftwise.models.families.rope import read_rotary
 from draftwise.models.families.settings import Settings
@@ -138,9 +137,10 @@ class NormNames(NamedTuple):
     feed_forward_end: str | None = None
 
 
-def read(architecture: Architecture, checkpoint: Checkpoint) -> Weights:
+def read(reader: Reader) -> Weights:
     """The weights of a checkpoint of Llama or its kin."""
-    return read_decoder(Reader(architecture, checkpoint.without_prefixes("model.")), NormNames())
+    reader.checkpoint.without_prefixes("model.")
+    return read_decoder(reader, NormNames())
 
 
 def read_decoder(reader: Reader, norms: NormNames, *, fused: bool = False) -> Weights:
@@ -162,9 +162,9 @@ def _layer(reader: Reader, norms: NormNames, fused: bool, name: str) -> Layer:
     qkv = ["qkv_proj"] if fused else ["q_proj", "k_proj", "v_proj"]
     up = ["gate_up_proj"] if fused else ["gate_proj", "up_proj"]
 
-    def stack(place: str, parts: list[str], rows: tuple[int, ...], bias: bool) -> Matrix:
+    def stack(place: str, parts: list[str], rows: tuple[int, ...], bias: bool, halves: bool = False) -> Matrix:
         names = [f"{place}{part}" for part in parts]
-        return reader.stack(names, (sum(rows),) if fused else rows, hidden, bias)
+        return reader.stack(names, (sum(rows),) if fused else rows, hidden, bias, halves=halves)
 
     def norm(part: str | None) -> Norm:
         return Norm() if part is None else reader.norm(f"{name}{part}")
@@ -175,7 +175,7 @@ def _layer(reader: Reader, norms: NormNames, fused: bool, name: str) -> Layer:
         qkv=stack(attention, qkv, rows, shape.qkv_bias),
         out=reader.matrix(f"{attention}o_proj", hidden, mixed, shape.out_bias),
         feed_forward_norm=norm(norms.feed_forward),
-        up=stack(mlp, up, (wide, wide), shape.feed_forward_bias),
+        up=stack(mlp, up, (wide, wide), shape.feed_forward_bias, halves=True),
         down=reader.matrix(f"{mlp}down_proj", hidden, wide, shape.feed_forward_bias),
         query_key_norm=heads,
         attention_end_norm=norm(norms.attention_end),

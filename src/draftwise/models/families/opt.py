@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families.reading import Reader
 from draftwise.models.families.settings import Settings
 from draftwise.models.own import Architecture, Layer, LayerKind, Norm, Weights
@@ -49,9 +48,9 @@ def describe(settings: Settings) -> Architecture:
     )
 
 
-def read(architecture: Architecture, checkpoint: Checkpoint) -> Weights:
+def read(reader: Reader) -> Weights:
     """The weights of an OPT checkpoint."""
-    reader = Reader(architecture, checkpoint.without_prefixes("model.", "decoder."))
+    architecture, checkpoint = reader.architecture, reader.checkpoint.without_prefixes("model.", "decoder.")
     checkpoint.ignore("version", *(() if architecture.final_norm else (r"final_layer_norm\.(weight|bias)",)))
     hidden, narrow = architecture.hidden, architecture.embedding_width
     tokens, head = reader.tables("embed_tokens.weight", "lm_head.weight")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.families.llama import LLAMA_DEFAULTS, NormNames, decoder, read_decoder, windowed
 from draftwise.models.families.reading import Reader
 from draftwise.models.families.settings import Settings
@@ -23,6 +22,7 @@ def describe(settings: Settings) -> Architecture:
     return windowed(shape, settings.optional_size("sliding_window"))
 
 
-def read(architecture: Architecture, checkpoint: Checkpoint) -> Weights:
+def read(reader: Reader) -> Weights:
     """The weights of a Phi-3 checkpoint."""
-    return read_decoder(Reader(architecture, checkpoint.without_prefixes("model.")), NormNames(), fused=True)
+    reader.checkpoint.without_prefixes("model.")
+    return read_decoder(reader, NormNames(), fused=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -10,15 +11,40 @@ from torch import Tensor
 from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.own.architecture import Architecture
 from draftwise.models.own.weights import Matrix, Norm
+from draftwise.models.quantised import quantise
+
+
+class Prepare(Protocol):
+    """What a backend makes of a matrix as soon as it is read; see ``Backend.prepare``."""
+
+    def __call__(self, matrix: Matrix, *, halves: bool = False) -> Matrix:
+        """The matrix as the forward pass wants it."""
+
+
+def as_read(matrix: Matrix, *, halves: bool = False) -> Matrix:
+    """The matrix itself."""
+    return matrix
 
 
 class Reader:
     """Takes tensors in the shapes that an architecture asks for."""
 
-    def __init__(self, architecture: Architecture, checkpoint: Checkpoint) -> None:
-        """Read from a checkpoint whose names have lost their prefixes."""
+    def __init__(
+        self, architecture: Architecture, checkpoint: Checkpoint, prepare: Prepare = as_read, *, int8: bool = False
+    ) -> None:
+        """Read from a checkpoint.
+
+        Args:
+            architecture: says which tensors there are, and their shapes.
+            checkpoint: holds them, under the names that it was written with.
+            prepare: is given each matrix before the next one is read.
+            int8: whether matrices are quantised, from all the digits that the files have.
+        """
         self.architecture = architecture
         self.checkpoint = checkpoint
+        self._prepare = prepare
+        self._int8 = int8
+        self._dtype = torch.float32 if int8 else checkpoint.dtype
 
     @property
     def qkv_rows(self) -> tuple[int, int, int]:
@@ -27,20 +53,29 @@ class Reader:
         shared = shape.key_value_heads * shape.head_dim
         return shape.heads * shape.head_dim, shared, shared
 
-    def matrix(self, name: str, rows: int, columns: int, bias: bool) -> Matrix:
-        """``name``.weight, [rows, columns], and ``name``.bias."""
-        weight = self.checkpoint.take(f"{name}.weight", rows, columns)
-        return Matrix(weight, self.checkpoint.take(f"{name}.bias", rows) if bias else None)
+    def matrix(
+        self, name: str, rows: int, columns: int, bias: bool, order: Callable[[Tensor], Tensor] = lambda rows: rows
+    ) -> Matrix:
+        """``name``.weight, [rows, columns], and ``name``.bias; ``order`` sorts the rows of both."""
+        weight = order(self.checkpoint.take(f"{name}.weight", rows, columns, dtype=self._dtype))
+        return self._map(weight, order(self.checkpoint.take(f"{name}.bias", rows)) if bias else None)
 
-    def stack(self, names: Sequence[str], rows: Sequence[int], columns: int, bias: bool) -> Matrix:
-        """Several matrices, one below the other."""
-        weight = self.checkpoint.take_rows([f"{name}.weight" for name in names], rows, columns)
-        return Matrix(weight, self.checkpoint.take_rows([f"{name}.bias" for name in names], rows) if bias else None)
+    def stack(
+        self, names: Sequence[str], rows: Sequence[int], columns: int, bias: bool, *, halves: bool = False
+    ) -> Matrix:
+        """Several matrices, one below the other; ``halves`` as in ``Backend.prepare``."""
+        weight = self.checkpoint.take_rows([f"{name}.weight" for name in names], rows, columns, dtype=self._dtype)
+        biases = self.checkpoint.take_rows([f"{name}.bias" for name in names], rows) if bias else None
+        return self._map(weight, biases, halves=halves)
 
     def turned(self, name: str, rows: int, columns: int) -> Matrix:
         """A matrix that is stored as [columns, rows], as GPT-2's are, and its bias."""
-        weight = self.checkpoint.take(f"{name}.weight", columns, rows).t().contiguous()
-        return Matrix(weight, self.checkpoint.take(f"{name}.bias", rows))
+        weight = self.checkpoint.take(f"{name}.weight", columns, rows, dtype=self._dtype).t().contiguous()
+        return self._map(weight, self.checkpoint.take(f"{name}.bias", rows))
+
+    def _map(self, weight: Tensor, bias: Tensor | None = None, *, halves: bool = False) -> Matrix:
+        whole, scale = quantise(weight) if self._int8 else (weight, None)
+        return self._prepare(Matrix(whole, bias, scale), halves=halves)
 
     def norm(self, name: str) -> Norm:
         """A norm over the stream."""
@@ -74,12 +109,9 @@ class Reader:
         shape = self.architecture
         size = (shape.vocab_size, shape.embedding_width)
         if not shape.tied:
-            return self.checkpoint.take(tokens, *size), Matrix(self.checkpoint.take(head, *size))
-        if not self.checkpoint.has(head):
             table = self.checkpoint.take(tokens, *size)
-            return table, Matrix(table)
-        last = self.checkpoint.take(head, *size)
-        if not self.checkpoint.has(tokens):
-            return last, Matrix(last)
-        table = self.checkpoint.take(tokens, *size)
-        return table, Matrix(table if torch.equal(table, last) else last)
+            return table, self._map(self.checkpoint.take(head, *size, dtype=self._dtype))
+        names = [name for name in (tokens, head) if self.checkpoint.has(name)] or [tokens]
+        first, *others = [self.checkpoint.take(name, *size, dtype=self._dtype) for name in names]
+        last = next((other for other in others if not torch.equal(other, first)), first)
+        return first.to(self.checkpoint.dtype), self._map(last)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from draftwise.models.own.architecture import Architecture, Residual
-from draftwise.models.own.functions import ACTIVATIONS, attention_of, norm_of, soft_cap
-from draftwise.models.own.weights import Layer, Weights
+from draftwise.models.own.functions import ACTIVATIONS, attention_of, linear, norm_of, soft_cap
+from draftwise.models.own.weights import Layer, Matrix, Weights
 from draftwise.models.own.window import Sight, Window, Windows
+from draftwise.models.protocol import BackendFacts
 
 
 class Transformer:
@@ -40,7 +40,8 @@ class Transformer:
         self.device = weights.tokens.device
         self.dtype = weights.tokens.dtype
         self.bytes_per_pass = weights.bytes_per_pass
-        self.linear: Callable[[Tensor, Tensor, Tensor | None], Tensor] = F.linear
+        self.backend = BackendFacts("plain", exact=False)
+        self.linear: Callable[[Tensor, Matrix], Tensor] = linear
         self._weights = weights
         self._layers = weights.layers
         self._windows = Windows(architecture, weights.positions, self.dtype, self.device)
@@ -79,7 +80,7 @@ class Transformer:
         if self._embedding_scale != 1:
             x = x * self._embedding_scale
         if self._weights.project_in is not None:
-            x = self.linear(x, *self._weights.project_in)
+            x = self.linear(x, self._weights.project_in)
         if window.positions is not None:
             x = x + window.positions
         for index, layer in enumerate(self._layers):
@@ -107,7 +108,7 @@ class Transformer:
     def _attention(self, index: int, layer: Layer, h: Tensor, window: Window) -> Tensor:
         width = self._queries_width
         sight = window.sights[self._kind_of[index]]
-        qkv = self.linear(h, *layer.qkv)  # [B * T, (H + 2 Hkv) Dh]
+        qkv = self.linear(h, layer.qkv)  # [B * T, (H + 2 Hkv) Dh]
         if self._prepares_heads:
             self._prepare_heads(qkv, layer, sight)
         if window.rows is None:
@@ -115,7 +116,7 @@ class Transformer:
         else:
             window.targets[index].index_copy_(0, window.rows, qkv[:, width:])
         mixed = self._attend(qkv[:, :width], sight.keys[index], sight.values[index], sight.mask, self._scales[index])
-        return self.linear(mixed, *layer.out)
+        return self.linear(mixed, layer.out)
 
     def _prepare_heads(self, qkv: Tensor, layer: Layer, sight: Sight) -> None:
         """Norm the heads of queries and keys and turn them by their positions, in place."""
@@ -130,11 +131,11 @@ class Transformer:
             turned.mul_(cosines).add_(exchanged.mul_(sines))
 
     def _ungated(self, layer: Layer, h: Tensor) -> Tensor:
-        return self.linear(self._activation(self.linear(h, *layer.up)), *layer.down)
+        return self.linear(self._activation(self.linear(h, layer.up)), layer.down)
 
     def _gated(self, layer: Layer, h: Tensor) -> Tensor:
-        gate, up = self.linear(h, *layer.up).chunk(2, -1)
-        return self.linear(self._activation(gate) * up, *layer.down)
+        gate, up = self.linear(h, layer.up).chunk(2, -1)
+        return self.linear(self._activation(gate) * up, layer.down)
 
     def _logits(self, x: Tensor) -> Tensor:
         """Logits of hidden states x, [B, keep, D]."""
@@ -142,6 +143,6 @@ class Transformer:
         if self.architecture.final_norm:
             x = self._norm(x, weights.final_norm)
         if weights.project_out is not None:
-            x = self.linear(x, *weights.project_out)
-        logits = self.linear(x, *weights.head)
+            x = self.linear(x, weights.project_out)
+        logits = self.linear(x, weights.head)
         return (logits if cap is None else soft_cap(logits, cap)).float()

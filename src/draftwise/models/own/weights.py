@@ -16,10 +16,11 @@ class Norm(NamedTuple):
 
 
 class Matrix(NamedTuple):
-    """A linear map: weight [out, in], bias [out]."""
+    """A linear map: weight [out, in], bias [out]; an int8 weight's rows are multiples of their scale, [out]."""
 
     weight: Tensor
     bias: Tensor | None = None
+    scale: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

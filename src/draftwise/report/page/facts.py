@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from draftwise.report.backends import backend_words
 from draftwise.report.page import words
 
 Fact = tuple[str, str]
@@ -65,6 +66,8 @@ def _model(model: Mapping[str, Any], read: float | None) -> str:
     facts = [f"{model.get('name')}{revision}", *(str(model[key]) for key in ("dtype", "device") if model.get(key))]
     if model.get("implementation"):
         facts.append(f"{model['implementation']} implementation")
+    if backend := backend_words(model):
+        facts.append(f"backend {backend}")
     if model.get("context"):
         facts.append(f"context {model['context']}")
     return ", ".join(facts + ([f"reads {words.size(read)} a pass"] if read else []))
