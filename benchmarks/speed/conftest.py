@@ -1,0 +1,35 @@
+"""What the benchmarks share: models, loaded once, and the measuring of a ratio by pytest-benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmarks.speed.ratios import WARM_UPS, Measure, Ratio, Work, in_turns
+from draftwise import Engine
+
+
+@pytest.fixture
+def measure(benchmark: BenchmarkFixture) -> Measure:
+    """Times a work in turns with its reference, and puts the ratio into pytest-benchmark's record."""
+
+    def pedantic(run, setup, rounds):  # type: ignore[no-untyped-def]
+        benchmark.pedantic(run, setup=setup, rounds=rounds, warmup_rounds=WARM_UPS)
+        return benchmark.stats.stats.data
+
+    def measured(subject: Work, reference: Work, rounds: int) -> Ratio:
+        found = in_turns(subject, reference, rounds, pedantic)
+        benchmark.extra_info["ratio"] = asdict(found)
+        return found
+
+    return measured
+
+
+@pytest.fixture(scope="session")
+def load() -> Callable[..., Engine]:
+    """Loads an engine; the same one for the same arguments."""
+    return cache(Engine.load)

@@ -1,0 +1,96 @@
+"""What is measured, and what it is measured by: passes, rounds and answers; reads of memory and small tensor operations."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from time import perf_counter
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from benchmarks.speed.ratios import Work
+from draftwise import Engine
+from draftwise.models.protocol import Cache, CausalLM
+
+CONTEXT = 150  # tokens in the cache before a pass
+
+
+def a_pass(model: CausalLM, width: int, context: int = CONTEXT) -> Work:
+    """A pass over ``width`` tokens behind ``context`` others, all of whose logits are wanted."""
+    ids = torch.randint(model.vocab_size, (1, context + width), generator=torch.Generator().manual_seed(0))
+    cache, starts = model.new_cache(1, context + width), torch.zeros(1, dtype=torch.int64)
+    model.forward(ids[:, :context], starts, cache, span=context, keep=0)
+    tokens, starts = ids[:, context:], starts + context
+    return Work(lambda _: model.forward(tokens, starts, cache, span=context + width, keep=width))
+
+
+def a_read(size: int) -> Work:
+    """Reading as many bytes as a pass reads of its weights, by all threads."""
+    buffer = torch.ones(max(1, size // 4))
+    return Work(lambda _: buffer.sum())
+
+
+def answers(engine: Engine, prompts: Sequence[Sequence[int]], method: str, per: str, **options: Any) -> Work:
+    """Answering prompts one after the other, the caches filled outside the clock; a part is a "round" or a "token"."""
+    found = [engine.generate(prompt, method=method, **options) for prompt in prompts]
+    parts = sum(len(answer.rounds if per == "round" else answer.tokens) for answer in found)
+
+    def prepare() -> list[Iterator[object]]:
+        return [engine.stream(prompt, method=method, **options) for prompt in prompts]
+
+    def run(streams: list[Iterator[object]]) -> None:
+        for stream in streams:
+            deque(stream, maxlen=0)
+
+    return Work(run, prepare, parts)
+
+
+def small_operations(count: int = 10) -> Work:
+    """Operations on tensors of a few elements, as an engine's round is made of: what they cost is calling them."""
+    ids = torch.arange(8).view(1, 8)
+    lengths = torch.tensor([5])
+
+    def run(_: object) -> None:
+        with torch.inference_mode():
+            for _ in range(count):
+                block = torch.cat((ids, lengths[:, None]), 1)
+                kept = (block[:, :-1] == ids).long().cumprod(1).sum(1)
+                torch.where(kept > lengths, kept, lengths).tolist()
+
+    return Work(run)
+
+
+class OutsidePasses:
+    """A clock, in seconds, that stands still while a watched model's pass runs."""
+
+    def __init__(self) -> None:
+        """Begin with no pass."""
+        self.passes = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return perf_counter() - self.passes
+
+    def watch(self, engine: Engine) -> Engine:
+        """The engine's models, watched, in an engine of ids alone."""
+        draft = None if engine.draft is None else cast(CausalLM, _Watched(engine.draft, self))
+        return Engine(cast(CausalLM, _Watched(engine.target, self)), draft)
+
+
+class _Watched:
+    """Any kind of model; all but the pass is its own."""
+
+    def __init__(self, model: CausalLM, clock: OutsidePasses) -> None:
+        self._model = model
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._model, name)
+
+    def forward(self, tokens: Tensor, starts: Tensor, cache: Cache, *, span: int, keep: int) -> Tensor:
+        began = perf_counter()
+        logits = self._model.forward(tokens, starts, cache, span=span, keep=keep)
+        self._clock.passes += perf_counter() - began
+        return logits
