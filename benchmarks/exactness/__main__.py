@@ -12,7 +12,7 @@ import click
 
 from draftwise.errors import DraftwiseError
 
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", "int8")
 
 
 @click.command("exactness")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from draftwise.models.protocol import Cache, CausalLM
+from draftwise.models.protocol import BackendFacts, Cache, CausalLM
 
 
 class Guesses:
@@ -21,6 +21,7 @@ class Guesses:
     start_token_id = None
     eos_token_ids: tuple[int, ...] = ()
     bytes_per_pass = 0
+    backend = BackendFacts(name="guesses", exact=True)
 
     def __init__(self, target: CausalLM, texts: Sequence[Sequence[int]], share: float, seed: int = 0) -> None:
         """Know whole texts, prompt and answer, and be right at a ``share`` of the places."""
