@@ -45,9 +45,7 @@ def command(
     """Compare speculative sampling's ids with plain decoding's at temperature 0."""
     from benchmarks.exactness.run import Job, run
 
-    job = Job(
-        target, draft, device, dtypes, backends, limit, spec_bench, longest, gammas, batches, new_tokens, threads
-    )
+    job = Job(target, draft, device, dtypes, backends, limit, spec_bench, longest, gammas, batches, new_tokens, threads)
     try:
         sys.exit(0 if run(job, click.echo) else 1)
     except DraftwiseError as error:

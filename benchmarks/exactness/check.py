@@ -11,6 +11,7 @@ from benchmarks.exactness.guesses import Guesses
 from benchmarks.exactness.prompts import Item
 from draftwise import Engine
 from draftwise.analysis.checks import first_difference
+from draftwise.generation import Generation
 from draftwise.options import DecodingOptions
 
 GAMMAS = tuple(range(1, 9))
@@ -20,7 +21,9 @@ REFERENCE_BATCH = 16
 SHARE = 0.5
 """Of the places where the draft that errs by the dice is right."""
 
-Answers = list[tuple[int, ...]]
+Prompts = list[list[int]]
+Decode = Callable[[Prompts, Prompts, dict[str, Any]], list[Generation]]
+"""Answers prompts; told their whole plain texts, and options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,20 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a way: how many prompts, how many answers are equal, how long it took, in seconds."""
+    """What became of a way: prompts, equal answers, tokens drafted and accepted, and how long it took, in seconds."""
 
     way: Way
     prompts: int
     equal: int
     first: Difference | None
+    drafted: int
+    accepted: int
     seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether all answers are equal, and not because nothing was drafted."""
+        return self.first is None and (self.way.draft == "none" or self.drafted > 0)
 
 
 def ways(gammas: Sequence[int] = GAMMAS, batches: Sequence[int] = BATCHES) -> Iterator[Way]:
@@ -60,9 +70,7 @@ def ways(gammas: Sequence[int] = GAMMAS, batches: Sequence[int] = BATCHES) -> It
             yield from (Way(draft, batch, gamma) for gamma in gammas)
 
 
-def check(
-    engine: Engine, items: Sequence[Item], options: DecodingOptions, wanted: Sequence[Way]
-) -> Iterator[Outcome]:
+def check(engine: Engine, items: Sequence[Item], options: DecodingOptions, wanted: Sequence[Way]) -> Iterator[Outcome]:
     """Decode in each way and compare with one plain run of large batches.
 
     Args:
@@ -71,38 +79,43 @@ def check(
         options: of all answers; gamma is the way's own.
         wanted: the ways.
     """
-    plain = _answers(engine, items, options, Way("none", REFERENCE_BATCH), [])
+    plain = [answer.tokens for answer in _answers(engine, items, options, Way("none", REFERENCE_BATCH), [])]
     for way in wanted:
         began = perf_counter()
         found = _answers(engine, items, options, way, plain)
-        differences = [
-            _difference(item, right, other)
-            for item, right, other in zip(items, plain, found, strict=True)
-            if right != other
-        ]
-        first = differences[0] if differences else None
-        yield Outcome(way, len(items), len(items) - len(differences), first, perf_counter() - began)
+        pairs = zip(items, plain, found, strict=True)
+        differences = [_difference(item, right, other.tokens) for item, right, other in pairs if right != other.tokens]
+        rounds = [item for answer in found for item in answer.rounds]
+        yield Outcome(
+            way=way,
+            prompts=len(items),
+            equal=len(items) - len(differences),
+            first=differences[0] if differences else None,
+            drafted=sum(item.drafted for item in rounds),
+            accepted=sum(item.accepted for item in rounds),
+            seconds=perf_counter() - began,
+        )
 
 
 def _answers(
-    engine: Engine, items: Sequence[Item], options: DecodingOptions, way: Way, plain: Answers
-) -> Answers:
-    """Each prompt's new ids; ``plain`` are the answers that guesses are made from."""
+    engine: Engine, items: Sequence[Item], options: DecodingOptions, way: Way, plain: Sequence[Sequence[int]]
+) -> list[Generation]:
+    """Each prompt's answer; ``plain`` are the ids that guesses are made from."""
     keywords = _keywords(replace(options, gamma=way.gamma or options.gamma))
     decode = _decoder(engine, way)
     known = plain or [()] * len(items)
-    answers: Answers = []
+    answers: list[Generation] = []
     pairs = list(zip(items, known, strict=True))
     for start in range(0, len(pairs), way.batch):
         rows = pairs[start : start + way.batch]
         prompts = [list(item.ids) for item, _ in rows]
         texts = [[*item.ids, *answer] for item, answer in rows]
-        answers += [tuple(found.tokens) for found in decode(prompts, texts, keywords)]
+        answers += decode(prompts, texts, keywords)
     return answers
 
 
-def _decoder(engine: Engine, way: Way) -> Callable[[list[list[int]], list[list[int]], dict[str, Any]], list[Any]]:
-    def with_guesses(prompts: list[list[int]], texts: list[list[int]], keywords: dict[str, Any]) -> list[Any]:
+def _decoder(engine: Engine, way: Way) -> Decode:
+    def with_guesses(prompts: Prompts, texts: Prompts, keywords: dict[str, Any]) -> list[Generation]:
         guessing = Engine(engine.target, Guesses(engine.target, texts, SHARE))
         return guessing.generate(prompts, method="sps", **keywords)
 

@@ -40,7 +40,7 @@ class Guesses:
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
         """Nothing is kept."""
-        return None
+        return ()
 
     def forward(self, tokens: Tensor, starts: Tensor, cache: Cache, *, span: int, keep: int) -> Tensor:
         """Logits of 1 for the guesses after the last ``keep`` positions and of 0 for all else, [B, keep, V]."""

@@ -75,4 +75,4 @@ def check_engine(engine: Engine, job: Job, name: str, say: Callable[[str], None]
     say(f"{name}, {'exact' if exact else 'not said to be exact'}: {len(items)} prompts, {seconds:.0f} s")
     for line in table_lines(outcomes):
         say(line)
-    return not exact or all(outcome.first is None for outcome in outcomes)
+    return not exact or all(outcome.holds for outcome in outcomes)

@@ -20,6 +20,7 @@ def table_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
             row = [found.get(Way(draft, batch, gamma)) for gamma in (0, *gammas)]
             if any(row):
                 yield f"{f'{NAMES[draft]}, batch {batch}':<24}" + "".join(map(_share, row))
+    yield from _accepted(outcomes)
     for outcome in outcomes:
         if outcome.first is not None:
             yield _first(outcome)
@@ -28,6 +29,17 @@ def table_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _share(outcome: Outcome | None) -> str:
     """Cut and not rounded: a single difference never shows as 100."""
     return f"{'':>7}" if outcome is None else f"{outcome.equal * 1000 // outcome.prompts / 10:>7.1f}"
+
+
+def _accepted(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """How much the check asked of the drafts: what always or never stands tries little."""
+    for draft in NAMES:
+        drafted = sum(outcome.drafted for outcome in outcomes if outcome.way.draft == draft)
+        accepted = sum(outcome.accepted for outcome in outcomes if outcome.way.draft == draft)
+        if drafted:
+            yield f"  {NAMES[draft]}: {accepted} of {drafted} drafted tokens accepted"
+        elif any(outcome.way.draft == draft for outcome in outcomes) and draft != "none":
+            yield f"  {NAMES[draft]}: nothing was drafted, so nothing is shown"
 
 
 def _first(outcome: Outcome) -> str:

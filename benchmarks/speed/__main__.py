@@ -15,14 +15,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from benchmarks.speed.baseline import (
-    Baseline,
-    baseline_path,
-    machine_name,
-    merged,
-    read_baseline,
-    write_baseline,
-)
+from benchmarks.speed.baseline import baseline_path, machine_name, merged, read_baseline, write_baseline
 from benchmarks.speed.guard import Ratios, compare, finding_lines, holds
 from benchmarks.speed.ratios import Ratio
 from draftwise.bench.fingerprint import available_cores
@@ -61,7 +54,18 @@ def measure(names: Sequence[str], threads: int) -> dict[str, Ratio]:
     return {one["fullname"]: msgspec.convert(one["extra_info"]["ratio"], Ratio) for one in found}
 
 
-@click.group()
+class _Group(click.Group):
+    """Tells a person what is wrong in one line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except DraftwiseError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Group)
 def command() -> None:
     """Guard the speeds, as ratios that hold on one machine."""
 
@@ -70,14 +74,14 @@ def command() -> None:
 @click.option("--machine", default=machine_name, help="Whose baseline to take; this machine's if left out.")
 def compare_command(machine: str) -> None:
     """Measure, and flag what is worse than the baseline by more than 10 %, twice."""
-    baseline = _read(baseline_path(machine))
+    baseline = read_baseline(baseline_path(machine))
 
-    def again(names: Sequence[str]) -> Ratios:
+    def measured(names: Sequence[str]) -> Ratios:
         if names:
-            click.echo(f"once more: {', '.join(names)}")
+            click.echo(f"{len(names)} looked worse and are measured once more")
         return measure(names, baseline.threads)
 
-    findings = compare(baseline.ratios, again)
+    findings = compare(baseline.ratios, measured)
     for line in finding_lines(findings):
         click.echo(line)
     sys.exit(0 if holds(findings) else 1)
@@ -92,14 +96,6 @@ def renew_command(machine: str, threads: int, runs: int) -> None:
     path = baseline_path(machine)
     write_baseline(merged([measure((), threads) for _ in range(runs)], threads), path)
     click.echo(f"wrote {path}")
-
-
-def _read(path: Path) -> Baseline:
-    try:
-        return read_baseline(path)
-    except DraftwiseError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

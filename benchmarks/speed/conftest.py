@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
+from typing import Any
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.speed.ratios import WARM_UPS, Measure, Ratio, Work, in_turns
+from benchmarks.speed.ratios import WARM_UPS, Measure, Ratio, SetUp, Work, in_turns
 from draftwise import Engine
 
 
 @pytest.fixture
-def measure(benchmark: BenchmarkFixture) -> Measure:
+def measure(benchmark: Any) -> Measure:
     """Times a work in turns with its reference, and puts the ratio into pytest-benchmark's record."""
 
-    def pedantic(run, setup, rounds):  # type: ignore[no-untyped-def]
+    def pedantic(run: Callable[[Any], object], setup: SetUp, rounds: int) -> list[float]:
         benchmark.pedantic(run, setup=setup, rounds=rounds, warmup_rounds=WARM_UPS)
-        return benchmark.stats.stats.data
+        return list(benchmark.stats.stats.data)
 
     def measured(subject: Work, reference: Work, rounds: int) -> Ratio:
         found = in_turns(subject, reference, rounds, pedantic)

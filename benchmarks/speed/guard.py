@@ -62,10 +62,11 @@ def holds(findings: Sequence[Finding]) -> bool:
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
     """A line for each benchmark, and what to do."""
-    width = max(len(finding.name) for finding in findings)
+    names = [finding.name.rpartition("::")[2].removeprefix("bench_") for finding in findings]
+    width = max(map(len, names))
     yield f"{'':<{width}}  {'before':>8} {'now':>8} {'change':>8}  {'now, µs':>10} {'reference':>10}"
-    for finding in findings:
-        yield f"{finding.name:<{width}}  {_figures(finding)}  {_remark(finding)}".rstrip()
+    for name, finding in zip(names, findings, strict=True):
+        yield f"{name:<{width}}  {_figures(finding)}  {_remark(finding)}".rstrip()
 
 
 def _figures(finding: Finding) -> str:

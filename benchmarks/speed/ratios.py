@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from scipy.stats import binom
 
@@ -44,27 +44,35 @@ class Ratio:
     reference_us: float
 
 
+SetUp = Callable[[], tuple[tuple[Any], dict[str, Any]]]
+"""Gives a call's positional and keyword arguments, as pytest-benchmark wants them."""
 Measure = Callable[[Work, Work, int], Ratio]
 """Times a work in turns with its reference for that many rounds."""
 
 
-class Pedantic(Protocol):
-    """Runs a call after a set-up a number of times and gives the seconds of each, set-up and warm-ups left out."""
-
-    def __call__(
-        self, run: Callable[[Any], object], setup: Callable[[], tuple[tuple[Any], dict[str, Any]]], rounds: int
-    ) -> Sequence[float]: ...
+Pedantic = Callable[[Callable[[Any], object], SetUp, int], Sequence[float]]
+"""Runs a call after its set-up for some rounds and gives the seconds of each, set-ups and warm-ups left out."""
 
 
-def in_turns(subject: Work, reference: Work, rounds: int, pedantic: Pedantic) -> Ratio:
-    """Time the reference and then the subject, again and again, so that a slow moment of the machine meets both."""
+def in_turns(
+    subject: Work, reference: Work, rounds: int, pedantic: Pedantic, clock: Callable[[], float] = perf_counter
+) -> Ratio:
+    """Time the reference and then the subject, again and again, so that a slow moment of the machine meets both.
+
+    Args:
+        subject: timed by ``pedantic``.
+        reference: timed by ``clock``, in seconds.
+        rounds: of both.
+        pedantic: runs the subject.
+        clock: of the reference.
+    """
     times: list[float] = []
 
     def setup() -> tuple[tuple[Any], dict[str, Any]]:
         mine, theirs = subject.prepare(), reference.prepare()
-        began = perf_counter()
+        began = clock()
         reference.run(theirs)
-        times.append(perf_counter() - began)
+        times.append(clock() - began)
         return (mine,), {}
 
     taken = [seconds / subject.parts for seconds in pedantic(subject.run, setup, rounds)]

@@ -1,4 +1,4 @@
-"""What is measured, and what it is measured by: passes, rounds and answers; reads of memory and small tensor operations."""
+"""What is measured (passes, rounds, answers) and what by (reads of memory, small tensor operations)."""
 
 from __future__ import annotations
 

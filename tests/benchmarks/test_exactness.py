@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,13 @@ from benchmarks.exactness import run as running
 from benchmarks.exactness.check import Difference, Outcome, Way, check, ways
 from benchmarks.exactness.guesses import Guesses
 from benchmarks.exactness.prompts import Item, read_items
-from benchmarks.exactness.run import Job, run
+from benchmarks.exactness.run import DTYPES, Job, check_engine, run
 from benchmarks.exactness.table import table_lines
 from draftwise import Engine
 from draftwise.decoding.types import Round
+from draftwise.errors import DraftwiseError
+from draftwise.models.backends import BACKENDS
+from draftwise.models.protocol import BackendFacts
 from draftwise.options import DecodingOptions
 from toys import Toy, cousin
 
@@ -107,14 +110,60 @@ def test_guesses_are_right_and_wrong_in_every_pattern() -> None:
 
 def test_the_table_cuts_shares_and_names_the_first_difference() -> None:
     outcomes = [
-        Outcome(Way("none", 1), 2000, 2000, None, 1.0),
-        Outcome(Way("model", 1, 4), 2000, 1999, Difference("qa-001", 3, 17, -1), 1.0),
+        Outcome(Way("none", 1), 2000, 2000, None, 0, 0, 1.0),
+        Outcome(Way("model", 1, 4), 2000, 1999, Difference("qa-001", 3, 17, -1), 900, 700, 1.0),
     ]
-    heads, plain, sampled, first = table_lines(outcomes)
+    heads, plain, sampled, accepted, first = table_lines(outcomes)
     assert heads.split() == ["equal", "ids,", "%", "as", "γ", "4"]
     assert plain.split() == ["as,", "batch", "1", "100.0"]
     assert sampled.split()[-1] == "99.9"
+    assert accepted == "  sps, its draft: 700 of 900 drafted tokens accepted"
     assert first == "  sps, its draft γ 4, batch 1: 1 differ, first qa-001 at token 3: 17 plainly, -1 here"
+
+
+@pytest.mark.parametrize(("linear", "promises", "holds"), [
+    (row_by_row, True, True),
+    (another_order_for_several, True, False),
+    (another_order_for_several, False, True),
+])  # fmt: skip
+def test_a_promise_that_is_not_kept_is_told_and_fails(
+    monkeypatch: pytest.MonkeyPatch, linear: Callable[[Tensor, Tensor], Tensor], promises: bool, holds: bool
+) -> None:
+    engine, said = near_tied(linear), []
+    engine.target.backend = BackendFacts("planted", promises)  # type: ignore[misc]
+    monkeypatch.setattr(running, "_load", lambda job, backend, dtype, say: engine)
+    monkeypatch.setattr(running, "read_items", lambda *_: ITEMS)
+    job = Job(dtypes=("bfloat16",), backends=("planted",), gammas=(1, 4), batches=(1,), new_tokens=20)
+    assert run(job, said.append) is holds
+    assert said[0].startswith(f"planted, bfloat16, {'exact' if promises else 'not said to be exact'}: 12 prompts")
+    assert any(" differ, first p" in line for line in said) == (linear is another_order_for_several)
+
+
+def test_equal_ids_without_any_draft_show_nothing() -> None:
+    idle = Outcome(Way("model", 1, 4), 10, 10, None, 0, 0, 1.0)
+    assert not idle.holds and replace(idle, drafted=40).holds
+    assert Outcome(Way("none", 1), 10, 10, None, 0, 0, 1.0).holds
+    assert "nothing was drafted" in list(table_lines([idle]))[-1]
+
+
+def test_a_check_of_nothing_fails() -> None:
+    assert run(Job(dtypes=()), print) is False
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("backend", BACKENDS[1:])
+def test_exact_backends_are_exact(backend: str, dtype: str) -> None:
+    """A few prompts; the command checks them all."""
+    try:
+        engine = Engine.load(backend=backend, dtype=dtype, exact=False)
+    except DraftwiseError as error:
+        pytest.skip(str(error))
+    if not engine.target.backend.exact:
+        pytest.skip("it is not said to be exact")
+    said: list[str] = []
+    spec_bench = SPEC_BENCH if SPEC_BENCH.is_file() else None
+    job = Job(limit=1, spec_bench=spec_bench, longest=150, gammas=(1, 4, 8), new_tokens=20)
+    assert check_engine(engine, job, backend, said.append), said
 
 
 @pytest.mark.skipif(not SPEC_BENCH.is_file(), reason="the sample of Spec-Bench isn't here")
