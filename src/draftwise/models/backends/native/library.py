@@ -27,7 +27,6 @@ _SIGNATURES = {
     "draftwise_padded_outputs": (ctypes.c_int64, (ctypes.c_int64,) * 2),
     "draftwise_pack": (None, (ctypes.c_int64, ctypes.c_void_p, *(ctypes.c_int64,) * 3, ctypes.c_void_p)),
     "draftwise_pack_vector": (None, (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)),
-    "draftwise_large_pages": (None, (ctypes.c_void_p, ctypes.c_int64)),
     "draftwise_instructions": (ctypes.c_char_p, (ctypes.c_int64,)),
     "draftwise_cache_elements": (ctypes.c_int64, (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)),
     "draftwise_workspace": (ctypes.c_void_p, ()),

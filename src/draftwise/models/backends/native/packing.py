@@ -7,6 +7,7 @@ from torch import Tensor
 
 from draftwise.models.backends.native.library import native_library
 from draftwise.models.own import Matrix
+from draftwise.models.pages import empty_on_large_pages
 
 KINDS = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2}
 """``Kind`` of ``source/matrix.h``."""
@@ -21,10 +22,8 @@ def prepare(matrix: Matrix, *, halves: bool = False) -> Matrix:
     """
     outputs, inputs = matrix.weight.shape
     library, kind = native_library(), KINDS[matrix.weight.dtype]
-    packed = torch.empty(
-        library.draftwise_packed_elements(kind, outputs, inputs, halves), dtype=matrix.weight.dtype, device="cpu"
-    )
-    library.draftwise_large_pages(packed.data_ptr(), packed.nbytes)
+    size = library.draftwise_packed_elements(kind, outputs, inputs, halves)
+    packed = empty_on_large_pages(size, matrix.weight.dtype)
     weight = matrix.weight.contiguous()
     library.draftwise_pack(kind, weight.data_ptr(), outputs, inputs, halves, packed.data_ptr())
     return Matrix(packed, _padded(matrix.bias, halves), _padded(matrix.scale, halves))

@@ -1,10 +1,6 @@
 // What Python calls: packing matrices, and passes.
 #include "forward.h"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 using namespace draftwise;
 
 extern "C" {
@@ -31,17 +27,6 @@ void draftwise_pack_vector(const float* from, int64_t outputs, int64_t halves, f
             int64_t row = source_row(panel, lane, outputs, halves != 0);
             to[panel * PANEL + lane] = row < 0 ? 0.0f : from[row];
         }
-}
-
-// Asks for large pages, with which reading weights waits less for addresses.
-void draftwise_large_pages(void* start, int64_t bytes) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    uintptr_t page = 4096, first = (reinterpret_cast<uintptr_t>(start) + page - 1) / page * page;
-    uintptr_t last = (reinterpret_cast<uintptr_t>(start) + bytes) / page * page;
-    if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
-#else
-    (void)start, (void)bytes;
-#endif
 }
 
 const char* draftwise_instructions(int64_t kind) {

@@ -5,14 +5,14 @@
 // help and no more. Helpers stay awake for about a millisecond after the last step, then sleep.
 #pragma once
 
+#include "cores.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 #include <thread>
 #include <vector>
-
-#include <sched.h>
 
 namespace draftwise {
 
@@ -43,6 +43,7 @@ class Pool {
         }
         active_.store(threads - 1, std::memory_order_relaxed);
         threads_ = threads;
+        leader_core_.store(current_core(), std::memory_order_relaxed);
         if (threads > 1 && asleep_.load() > 0) {
             std::lock_guard<std::mutex> guard(bed_);
             calls_++;
@@ -69,7 +70,7 @@ class Pool {
         }
         for (int spins = 0; done_.load(std::memory_order_acquire) < pieces; spins++) {
             if (spins < 20000) rest();
-            else sched_yield();
+            else std::this_thread::yield();
         }
     }
 
@@ -89,17 +90,24 @@ class Pool {
     }
 
     void help(int64_t index) {
+        leave_core(leader_core_.load(std::memory_order_relaxed));
         int idle = 0;
         for (;;) {
             if (index < active_.load(std::memory_order_relaxed) && take()) {
                 idle = 0;
             } else if (++idle < 20000) {
+                if (idle % 256 == 0) avoid_leader();
                 rest();
             } else {
                 sleep();
                 idle = 0;
             }
         }
+    }
+
+    void avoid_leader() {
+        int64_t core = leader_core_.load(std::memory_order_relaxed);
+        if (core >= 0 && core == current_core()) leave_core(core);
     }
 
     void sleep() {
@@ -120,6 +128,7 @@ class Pool {
     std::condition_variable alarm_;
     uint64_t calls_ = 0;
     std::atomic<int64_t> active_{0};
+    std::atomic<int64_t> leader_core_{-1};
     std::atomic<int> asleep_{0};
     alignas(64) std::atomic<uint64_t> ticket_{0};
     alignas(64) std::atomic<int64_t> done_{0};
