@@ -55,14 +55,13 @@ class NativeTransformer:
         self._cache_elements = library.draftwise_cache_elements
         self._workspace = ctypes.c_void_p(library.draftwise_workspace())
         weakref.finalize(self, library.draftwise_free_workspace, self._workspace)
-        self._request = RequestStructure()
-        self._arguments = (self._layout.address, self._workspace, ctypes.addressof(self._request))
+        self._model = self._layout.address
 
     def new_cache(self, batch: int, capacity: int) -> NativeCache:
         """A cache for ``batch`` rows of ``capacity`` positions, for as many threads as torch now uses."""
         self._layout.prepare(capacity)
         whole = -(-capacity // 16) * 16
-        size = self._cache_elements(self._layout.address, batch, whole)
+        size = self._cache_elements(self._model, batch, whole)
         threads = 1 if self.bytes_per_pass <= ALONE else torch.get_num_threads()
         return NativeCache(torch.zeros(size, dtype=self._entry_dtype), whole, threads)
 
@@ -71,11 +70,10 @@ class NativeTransformer:
         batch, steps = tokens.shape
         tokens, starts = tokens.contiguous(), starts.contiguous()
         logits = torch.empty((batch, keep, self.vocab_size))
-        request = self._request
-        request.tokens, request.starts = tokens.data_ptr(), starts.data_ptr()
-        request.batch, request.steps, request.keep = batch, steps, keep
-        request.cache, request.capacity = cache.entries.data_ptr(), cache.capacity
-        request.logits = logits.data_ptr()
-        if self._call(*self._arguments, cache.threads):
+        request = RequestStructure(
+            *(tokens.data_ptr(), starts.data_ptr(), batch, steps, keep),
+            *(cache.entries.data_ptr(), cache.capacity, logits.data_ptr()),
+        )
+        if self._call(self._model, self._workspace, ctypes.byref(request), cache.threads):
             raise DraftwiseError(f"too little memory for a pass over {batch} rows of {steps} tokens; use a smaller batch")
         return logits
