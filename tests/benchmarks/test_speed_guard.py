@@ -185,6 +185,16 @@ def test_answers_count_rounds_and_tokens(engine: Engine) -> None:
     assert found.low <= found.value <= found.high
 
 
+def test_a_benchmark_runs_in_a_process_of_its_own() -> None:
+    pytest.importorskip("pytest_benchmark")
+    name = "benchmarks/speed/bench_passes.py::bench_builtin_pass[draft-1-float32]"
+    found = commands.measure([name], threads=1)
+    assert list(found) == [name]
+    assert 0 < found[name].low <= found[name].value <= found[name].high
+    with pytest.raises(DraftwiseError, match="the benchmarks failed"):
+        commands.measure(["benchmarks/speed/bench_passes.py::bench_of_nothing"], threads=1)
+
+
 def test_a_machines_name_is_a_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.speed.baseline.cpu_model", lambda: "Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz")
     monkeypatch.setattr("benchmarks.speed.baseline.available_cores", lambda: 2)
