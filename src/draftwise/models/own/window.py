@@ -85,7 +85,7 @@ class Windows:
                 mask += torch.full_like(mask, -torch.inf).tril_(start - first - window)
             if self._groups > 1:
                 mask = mask.repeat(self._groups, 1)
-        turns = None if table is None else _turns(table[start:stop])
+        turns = None if table is None else turns_of(table[start:stop])
         return Sight(keys.unbind(), values.unbind(), mask, turns)
 
     def _addressed(self, starts: Tensor, steps: int, cache: Tensor, span: int) -> Window:
@@ -94,7 +94,7 @@ class Windows:
         positions = starts[:, None] + torch.arange(steps, device=self._device)  # [B, T]
         first = torch.arange(batch, device=self._device)[:, None] * (capacity + 1)
         return Window(
-            positions=None if self._learned is None else _rows(self._learned, positions),
+            positions=None if self._learned is None else rows_at(self._learned, positions),
             targets=cache.view(layers, batch * (capacity + 1), -1).unbind(),
             rows=(first + positions.clamp(max=capacity)).view(-1),
             sights=tuple([self._addressed_sight(positions, cache.narrow(2, 0, span), *kind) for kind in self._sources]),
@@ -103,7 +103,7 @@ class Windows:
     def _addressed_sight(self, positions: Tensor, cache: Tensor, window: int | None, table: Tensor | None) -> Sight:
         keys, values = cache.transpose(2, 4).unbind(3)
         mask = self._addressed_mask(positions, cache.shape[2], window)
-        turns = None if table is None else _turns(_rows(table, positions))
+        turns = None if table is None else turns_of(rows_at(table, positions))
         return Sight(keys.unbind(), values.unbind(), mask, turns)
 
     def _addressed_mask(self, positions: Tensor, span: int, window: int | None) -> Tensor:
@@ -116,10 +116,10 @@ class Windows:
         return mask if self._groups == 1 else mask.repeat(1, 1, self._groups, 1)
 
 
-def _rows(table: Tensor, positions: Tensor) -> Tensor:
+def rows_at(table: Tensor, positions: Tensor) -> Tensor:
     return torch.embedding(table, positions.clamp(max=table.shape[0] - 1).view(-1))
 
 
-def _turns(rows: Tensor) -> tuple[Tensor, Tensor]:
+def turns_of(rows: Tensor) -> tuple[Tensor, Tensor]:
     cosines, sines = rows[:, None].chunk(2, -1)
     return cosines, sines
