@@ -1,4 +1,4 @@
-"""Makes ``toys`` here and ``tiny_opt`` beside the models' tests importable from every room."""
+"""Makes ``toys`` here, and ``tiny_opt`` and ``tiny_families`` among the models' tests, importable from every room."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent / "models"))
+sys.path += [str(Path(__file__).parent / "models" / room) for room in ("", "families")]
 
 
 @pytest.fixture(scope="session")

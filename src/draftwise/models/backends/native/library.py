@@ -102,7 +102,7 @@ def _compiled(compiler: str, flags: tuple[str, ...]) -> Path:
 
 
 def _cache_directory() -> Path:
-    """Where compiled libraries are kept: in the user's cache, or where that can't be written, in a directory of their own."""
+    """Where compiled libraries are kept: the user's cache, or where that can't be written, a directory of their own."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "draftwise" / "native"
     try:
         base.mkdir(parents=True, exist_ok=True)

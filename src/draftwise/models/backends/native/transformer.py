@@ -17,7 +17,7 @@ from draftwise.models.own import Architecture, Weights
 from draftwise.models.protocol import BackendFacts
 
 ALONE = 6_000_000
-"""Bytes of weights up to which one thread passes as fast as several, since each step is over before it is shared out."""
+"""Bytes of weights up to which one thread passes as fast as several: each step is over before it is shared out."""
 
 
 class NativeCache(NamedTuple):
@@ -75,5 +75,5 @@ class NativeTransformer:
             *(cache.entries.data_ptr(), cache.capacity, logits.data_ptr()),
         )
         if self._call(self._model, self._workspace, ctypes.byref(request), cache.threads):
-            raise DraftwiseError(f"too little memory for a pass over {batch} rows of {steps} tokens; use a smaller batch")
+            raise DraftwiseError(f"no memory is left for a pass over {batch} rows of {steps} tokens; use a smaller batch")
         return logits
