@@ -27,7 +27,7 @@ from draftwise.errors import DraftwiseError
 from draftwise.models import memory
 from draftwise.models.checkpoint import Checkpoint
 from draftwise.models.loading import load_model
-from draftwise.models.memory import ModelMemory, check_memory, free_bytes, model_memory
+from draftwise.models.memory import Footprint, ModelMemory, check_memory, free_bytes, model_memory
 
 CONTEXT = 12
 
@@ -35,8 +35,9 @@ CONTEXT = 12
 def estimate(directory: Path, itemsize: int = 4, **sizes: int) -> ModelMemory:
     config = json.loads((directory / "config.json").read_text())
     elements = Checkpoint(directory, torch.float32, torch.device("cpu")).elements
+    taken = Footprint(elements * itemsize, itemsize, itemsize)
     given = {"batch": 1, "context": CONTEXT, "chunk": 512} | sizes
-    return model_memory("target", config, elements, itemsize, "cpu", **given)
+    return model_memory("target", config, taken, "cpu", **given)
 
 
 def tensor_bytes(value: Any) -> int:
@@ -103,15 +104,16 @@ def test_the_figures_are_those_of_transformers(tmp_path: Path, make: Any) -> Non
 def test_a_nested_config_counts(tmp_path: Path) -> None:
     inner = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 32, "num_key_value_heads": 1}
     sizes = {"batch": 2, "context": 9, "chunk": 4}
-    found = model_memory("target", {"model_type": "x", "text_config": inner}, 0, 2, "cpu", **sizes)
-    assert found == model_memory("target", inner, 0, 2, "cpu", **sizes)
+    taken = Footprint(0, 2, 2)
+    found = model_memory("target", {"model_type": "x", "text_config": inner}, taken, "cpu", **sizes)
+    assert found == model_memory("target", inner, taken, "cpu", **sizes)
     assert found.cache == 2 * (2 * 2 * 1 * 8 * 2) * 10
 
 
 @pytest.mark.parametrize("value", [None, "12", -3, True, [4]])
 def test_a_size_of_no_use_leaves_the_check_to_the_loader(value: object) -> None:
     config = {"num_hidden_layers": value, "hidden_size": value, "num_attention_heads": value, "vocab_size": value}
-    found = model_memory("draft", config, 100, 4, "cpu", batch=1, context=8, chunk=8)
+    found = model_memory("draft", config, Footprint(400, 4, 4), "cpu", batch=1, context=8, chunk=8)
     assert (found.weights, found.cache) == (400, 0)
 
 

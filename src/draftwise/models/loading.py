@@ -13,11 +13,12 @@ import torch
 from draftwise.errors import DraftwiseError, UnsupportedError, unknown_name
 from draftwise.models.adapter import find_architecture, load_adapter
 from draftwise.models.backends import BACKENDS, Choice, choose
+from draftwise.models.backends.footprint import footprint
 from draftwise.models.checkpoint import Checkpoint
-from draftwise.models.families import FAMILIES, load_own
+from draftwise.models.families import FAMILIES, load_own, own_architecture
 from draftwise.models.files import read_json
 from draftwise.models.hub import find_directory
-from draftwise.models.memory import ModelMemory, model_memory
+from draftwise.models.memory import Footprint, ModelMemory, model_memory
 from draftwise.models.own import Architecture
 from draftwise.models.protocol import CausalLM
 from draftwise.models.quantised import INT8
@@ -133,8 +134,11 @@ class OpenModel:
 
     def memory(self, role: str, *, batch: int, context: int, chunk: int) -> ModelMemory:
         """The bytes that the model takes for ``batch`` rows of ``context`` tokens, filled ``chunk`` tokens a pass."""
-        sizes = (self.checkpoint.elements, DTYPES[self.spec.dtype].itemsize, str(self.device))
-        return model_memory(role, self.config, *sizes, batch=batch, context=context, chunk=chunk)
+        elements, itemsize = self.checkpoint.elements, DTYPES[self.spec.dtype].itemsize
+        taken = Footprint(elements * itemsize, itemsize, itemsize)
+        if self.choice is not None:
+            taken = footprint(self.choice.name, own_architecture(self.config), elements, self.spec.dtype, itemsize)
+        return model_memory(role, self.config, taken, str(self.device), batch=batch, context=context, chunk=chunk)
 
 
 def open_model(spec: ModelSpec) -> OpenModel:
@@ -172,7 +176,8 @@ def _judge(spec: ModelSpec, directory: Path) -> _Judgement:
     config = read_json(directory / "config.json")
     architecture = _own_architecture(spec.implementation, config, directory)
     if architecture is not None:
-        return _Judgement(config, choose(spec.backend, architecture, spec.dtype, present_device(spec.device)))
+        device = present_device(spec.device)
+        return _Judgement(config, choose(spec.backend, architecture, spec.dtype, device, exact=spec.exact))
     for option, refused in {"backend": spec.backend != "auto", "dtype": spec.dtype == INT8}.items():
         if refused:
             raise DraftwiseError(
@@ -195,7 +200,7 @@ def _own_architecture(wanted: str, config: Mapping[str, Any], directory: Path) -
             raise unknown_name(f"model_type in {str(directory / 'config.json')!r}", family, FAMILIES)
         return None
     try:
-        return FAMILIES[family].architecture(config)
+        return own_architecture(config)
     except UnsupportedError:
         if wanted == "own":
             raise

@@ -40,6 +40,14 @@ class ModelMemory(NamedTuple):
     workspace: int
 
 
+class Footprint(NamedTuple):
+    """The bytes of all weights as they lie in memory, of one cached value, and of one that is computed with."""
+
+    weights: int
+    cached: int
+    computed: int
+
+
 class _Sizes(NamedTuple):
     layers: int
     heads: int
@@ -53,8 +61,7 @@ class _Sizes(NamedTuple):
 def model_memory(
     role: str,
     config: Mapping[str, Any],
-    elements: int,
-    itemsize: int,
+    footprint: Footprint,
     device: str,
     *,
     batch: int,
@@ -66,8 +73,7 @@ def model_memory(
     Args:
         role: target or draft, for messages.
         config: config.json's object.
-        elements: how many values the weights have.
-        itemsize: the bytes of one.
+        footprint: what its weights and values take.
         device: where the model goes.
         batch: B, rows decoded together.
         context: the longest context in tokens; for an encoder–decoder, of each side.
@@ -75,14 +81,14 @@ def model_memory(
     """
     sizes = _sizes(config)
     two_sided = bool(config.get("is_encoder_decoder"))
-    row = 2 * sizes.layers * sizes.kv_heads * sizes.head_dim * itemsize  # a token's keys and values
+    row = 2 * sizes.layers * sizes.kv_heads * sizes.head_dim * footprint.cached  # a token's keys and values
     entries = context + 1 + (context if two_sided else 0)  # its own, the spare one, and the encoder's
     tokens = batch * (context if two_sided else min(chunk, context))  # an encoder reads its prompt in one pass
-    activations = tokens * (6 * sizes.hidden + 2 * sizes.wide + 3 * sizes.heads * sizes.head_dim) * itemsize
+    activations = tokens * (6 * sizes.hidden + 2 * sizes.wide + 3 * sizes.heads * sizes.head_dim) * footprint.computed
     # Scores of one layer and the mask that all share; a fused kernel keeps no scores, soft-capping and others do.
-    scores = tokens * (sizes.heads + 1) * context * itemsize
+    scores = tokens * (sizes.heads + 1) * context * footprint.computed
     logits = _LOGITS * batch * min(_ROUND, context) * sizes.vocabulary * 4
-    return ModelMemory(role, device, elements * itemsize, batch * row * entries, activations + scores + logits)
+    return ModelMemory(role, device, footprint.weights, batch * row * entries, activations + scores + logits)
 
 
 def free_bytes(device: str) -> int:

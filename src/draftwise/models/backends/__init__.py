@@ -25,6 +25,9 @@ BACKENDS = ("auto", "native", "packed", "triton", "plain")
 _FASTEST = {"cpu": ("native", "packed", "plain"), "cuda": ("triton", "plain")}
 """What auto tries on a kind of device, the fastest first."""
 
+_LOOSE = {"packed": "packed.loose"}
+"""Backends that are faster where a row's bits may depend on its neighbours, and the modules of these forms."""
+
 
 class BuiltModel(CausalLM, Protocol):
     """A model that a backend built."""
@@ -65,7 +68,9 @@ class Choice(NamedTuple):
         return model
 
 
-def choose(wanted: str, architecture: Architecture, dtype: str, device: torch.device) -> Choice:
+def choose(
+    wanted: str, architecture: Architecture, dtype: str, device: torch.device, *, exact: bool = True
+) -> Choice:
     """Choose what runs a model.
 
     Args:
@@ -73,6 +78,7 @@ def choose(wanted: str, architecture: Architecture, dtype: str, device: torch.de
         architecture: the model's.
         dtype: what to compute in, by name; "int8" for matrices of whole numbers.
         device: where the model goes.
+        exact: whether a backend is to keep a row's bits from depending on its neighbours, if it can.
 
     Raises:
         DraftwiseError: the backend that was asked for can't run; with its reason.
@@ -83,12 +89,12 @@ def choose(wanted: str, architecture: Architecture, dtype: str, device: torch.de
         reason = _why_not(wanted, architecture, dtype, device)
         if reason is not None:
             raise DraftwiseError(f"backend {wanted!r} can't run this model here: {reason}; choose auto, or plain")
-        return Choice(wanted, _module(wanted), dtype)
+        return Choice(wanted, _module(wanted, exact), dtype)
     passed_over: list[str] = []
     for name in _FASTEST[device.type]:
         reason = _why_not(name, architecture, dtype, device)
         if reason is None:
-            return Choice(name, _module(name), dtype, tuple(passed_over))
+            return Choice(name, _module(name, exact), dtype, tuple(passed_over))
         passed_over.append(f"{name}: {reason}")
     raise DraftwiseError(f"no backend runs this model in {dtype} on {device}: {'; '.join(passed_over)}")
 
@@ -106,6 +112,6 @@ def _why_not(name: str, architecture: Architecture, dtype: str, device: torch.de
     return backend.why_not(architecture, dtype, device)
 
 
-def _module(name: str) -> Backend:
+def _module(name: str, exact: bool = True) -> Backend:
     """The module of a backend, imported when it is first looked at: some need packages that may not be there."""
-    return cast(Backend, import_module(f"{__name__}.{name}"))
+    return cast(Backend, import_module(f"{__name__}.{name if exact else _LOOSE.get(name, name)}"))

@@ -16,7 +16,7 @@ from draftwise.models.own import Architecture, Weights
 from draftwise.models.protocol import CausalLM
 from draftwise.models.quantised import INT8
 
-__all__ = ["FAMILIES", "Family", "load_own"]
+__all__ = ["FAMILIES", "Family", "load_own", "own_architecture"]
 
 
 class Family(NamedTuple):
@@ -54,6 +54,11 @@ FAMILIES: dict[str, Family] = {
 """By config.json's model_type."""
 
 
+def own_architecture(config: Mapping[str, Any]) -> Architecture:
+    """The switches of a config.json of one of ``FAMILIES``; errors as of ``Family.architecture``."""
+    return FAMILIES[config["model_type"]].architecture(config)
+
+
 def load_own(
     config: Mapping[str, Any], checkpoint: Checkpoint, eos_token_ids: tuple[int, ...], choice: Choice
 ) -> CausalLM:
@@ -63,9 +68,9 @@ def load_own(
         DraftwiseError: the config is of no use, or the weights don't fit it.
         UnsupportedError: a switch that our own forward pass lacks.
     """
-    family = FAMILIES[config["model_type"]]
-    architecture = family.architecture(config)
+    architecture = own_architecture(config)
+    reader = Reader(architecture, checkpoint, choice.backend.prepare, int8=choice.dtype == INT8)
     with torch.inference_mode():
-        weights = family.read(Reader(architecture, checkpoint, choice.backend.prepare, int8=choice.dtype == INT8))
+        weights = FAMILIES[config["model_type"]].read(reader)
         checkpoint.expect_none_left()
         return choice.build(architecture, weights, eos_token_ids)
