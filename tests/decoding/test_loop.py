@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from draftwise import Engine
-from draftwise.decoding.loop import commit, prefill, start
+from draftwise.decoding.loop import Commit, commit, prefill, read, start
 from draftwise.decoding.types import Context, Draft, Round, Sampling, Verdict
 from draftwise.generation import Generation
 from toys import cousin, toy
@@ -22,9 +22,11 @@ def committed(tokens: list[int], accepted: int, following: int, stops: list[int]
     context = one_row(limit)
     draft = Draft(torch.tensor([tokens], dtype=torch.int64), torch.tensor([len(tokens)]), None)
     verdict = Verdict(torch.tensor([accepted]), torch.tensor([following]))
-    (new,) = commit(context, draft, verdict, torch.tensor(stops, dtype=torch.int64))
+    outcome = commit(context, draft, verdict, torch.tensor(stops, dtype=torch.int64))
+    (new,) = read([column.tolist() for column in outcome])
+    assert new is not None
     assert context.ids[0, 2 : int(context.lengths)].tolist() == list(new.tokens)
-    assert context.longest == int(context.lengths)
+    assert int(context.left) == (0 if new.done else limit - len(new.tokens))
     return new.tokens, new.round, new.done
 
 
@@ -60,12 +62,12 @@ def test_the_length_limit_cuts_the_block(limit: int) -> None:
 
 def test_a_finished_row_changes_no_more() -> None:
     context = start([[1, 2], [3]], [0, 0], Sampling(), max_new_tokens=5, slack=6, chunk=512, device=CPU)
-    context.done[0] = True
+    context.left[0] = 0
     draft = Draft(torch.tensor([[4, 4], [5, 5]]), torch.tensor([0, 2]), None)
-    new = commit(context, draft, Verdict(torch.tensor([0, 2]), torch.tensor([6, 6])), NONE)
-    assert new[0].tokens == ()
+    outcome = commit(context, draft, Verdict(torch.tensor([0, 2]), torch.tensor([6, 6])), NONE)
+    assert read([column.tolist() for column in outcome]) == [None, Commit((5, 5, 6), Round(2, 2, 3), False)]
     assert context.lengths.tolist() == [2, 4]
-    assert context.done.tolist() == [True, False]
+    assert context.left.tolist() == [0, 2]
 
 
 def test_a_prefill_of_single_tokens_runs_no_pass() -> None:

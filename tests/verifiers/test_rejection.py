@@ -28,7 +28,7 @@ class Numbered(Context):
 def context(accept: list[list[float]], following: list[float], sampling: Sampling = SAMPLED) -> Numbered:
     rows = len(following)
     zeros = torch.zeros(rows, dtype=torch.int64)
-    made = Numbered(zeros[:, None].expand(-1, 9), zeros + 2, zeros + 9, zeros.bool(), zeros, sampling, 2, 512)
+    made = Numbered(zeros[:, None].expand(-1, 9), zeros + 2, zeros + 7, zeros, sampling, 2, 512)
     made.accept, made.next = accept, following
     return made
 

@@ -16,7 +16,7 @@ GREEDY = Sampling()
 
 def context(sampling: Sampling = GREEDY) -> Context:
     one = torch.ones(1, dtype=torch.int64)
-    return Context(one[:, None].expand(-1, 9), one, one * 9, one.bool(), one, sampling, 1, 512)
+    return Context(one[:, None].expand(-1, 9), one, one * 8, one, sampling, 1, 512)
 
 
 def judge(

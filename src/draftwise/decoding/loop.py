@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from draftwise.decoding.sampling import leading, none_of
 from draftwise.decoding.types import Context, Draft, Drafter, Round, Sampling, Verdict, Verifier
 from draftwise.errors import DraftwiseError
 from draftwise.models.protocol import Cache, CausalLM, is_encoder_decoder
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """What one round added to one row."""
 
     tokens: tuple[int, ...]
@@ -45,12 +45,10 @@ def start(
     ids = torch.zeros(len(prompts), longest + max_new_tokens + slack, dtype=torch.int64)
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = torch.tensor(prompt)
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     return Context(
         ids=ids.to(device),
-        lengths=lengths,
-        limits=lengths + max_new_tokens,
-        done=torch.zeros_like(lengths, dtype=torch.bool),
+        lengths=torch.tensor([len(prompt) for prompt in prompts], device=device),
+        left=torch.full((len(prompts),), max_new_tokens, device=device),
         seeds=torch.tensor(seeds, device=device),
         sampling=sampling,
         longest=longest,
@@ -82,6 +80,17 @@ def prefill(model: CausalLM, context: Context, capacity: int | None = None) -> C
     return cache
 
 
+class Outcome(NamedTuple):
+    """A round's columns: all that the host needs to know of it."""
+
+    emitted: Tensor  # [B]
+    accepted: Tensor  # [B]
+    drafted: Tensor  # [B]
+    left: Tensor  # [B], tokens that the row may still get
+    lengths: Tensor  # [B]
+    block: Tensor  # [B, K + 1], the row's new tokens are its first ``emitted``
+
+
 def decode(
     target: CausalLM, cache: Cache, drafter: Drafter, verifier: Verifier, context: Context, stops: Tensor
 ) -> Iterator[list[Commit | None]]:
@@ -101,46 +110,67 @@ def decode(
     Raises:
         DraftwiseError: the target's logits are not numbers.
     """
-    going = [True] * context.ids.shape[0]
-    while any(going):
-        room = (context.limits - context.lengths - 1).clamp(min=0) * ~context.done
-        draft = drafter.propose(context, room)
-        width = draft.tokens.shape[1] + 1
-        block = torch.cat((context.last(1), draft.tokens), 1)
-        logits = target.forward(block, context.lengths - 1, cache, span=context.longest + width - 1, keep=width)
-        verdict = verifier.judge(context, draft, logits)
-        commits = commit(context, draft, verdict, stops)
-        yielded = [new if alive else None for alive, new in zip(going, commits, strict=True)]
-        going = [not new.done for new in commits]
-        # A NaN in the cache makes every later logit one, so the last round's tell of all.
-        if not any(going) and logits.isnan().any():
-            raise DraftwiseError(
-                f"the target's logits are not numbers; {target.dtype} may be too narrow for this model"
-            )
-        yield yielded
+    going = True
+    while going:
+        logits, outcome = advance(target, cache, drafter, verifier, context, stops)
+        commits = read([column.tolist() for column in outcome])
+        context.longest = max(outcome.lengths.tolist())
+        going = any(new is not None and not new.done for new in commits)
+        if not going:
+            check_numbers(logits, target)
+        yield commits
 
 
-def commit(context: Context, draft: Draft, verdict: Verdict, stops: Tensor) -> list[Commit]:
+def advance(
+    target: CausalLM, cache: Cache, drafter: Drafter, verifier: Verifier, context: Context, stops: Tensor
+) -> tuple[Tensor, Outcome]:
+    """One round: propose, pass, judge, commit. Tensors in, tensors out; arguments as for ``decode``.
+
+    Returns:
+        The target's logits [B, K + 1, V] and the round's columns.
+    """
+    draft = drafter.propose(context, (context.left - 1).clamp(min=0))
+    width = draft.tokens.shape[1] + 1
+    block = torch.cat((context.last(1), draft.tokens), 1)
+    logits = target.forward(block, context.lengths - 1, cache, span=context.longest + width - 1, keep=width)
+    verdict = verifier.judge(context, draft, logits)
+    return logits, commit(context, draft, verdict, stops)
+
+
+def commit(context: Context, draft: Draft, verdict: Verdict, stops: Tensor) -> Outcome:
     """Append what stands of a draft and the target's token after it, cut at a stop token and at the limit.
 
-    Whole blocks are written, also where less stands: a place beyond a row's length has no meaning. Accepted tokens
-    are counted after the cut, so that acceptance is never overcounted at the end of a text.
+    Whole blocks are written, also where less stands: a place beyond a row's length has no meaning.
     """
-    batch, width = draft.tokens.shape[0], draft.tokens.shape[1] + 1
-    places = torch.arange(width, device=draft.tokens.device)
     block = torch.cat((draft.tokens, verdict.next_token[:, None]), 1)
-    block = block.scatter(1, verdict.accepted[:, None], verdict.next_token[:, None])
-    count = torch.minimum(verdict.accepted + 1, context.limits - context.lengths)
-    ends = (block[:, :, None] == stops).any(-1) & (places < count[:, None])
-    emitted = torch.where(ends.any(-1), ends.long().argmax(-1) + 1, count).masked_fill(context.done, 0)
+    if draft.tokens.shape[1]:
+        block = block.scatter(1, verdict.accepted[:, None], verdict.next_token[:, None])
+    places = torch.arange(block.shape[1], device=block.device)
     context.ids.scatter_(1, context.lengths[:, None] + places, block)
-    context.lengths = context.lengths + emitted
-    context.done = context.done | ends.any(-1) | (context.lengths >= context.limits)
-    columns = (emitted, verdict.accepted, draft.lengths, context.done.long(), context.lengths)
-    rows = torch.cat((torch.stack(columns, 1), block), 1).tolist()
-    context.longest = max(row[4] for row in rows)
+    emitted = torch.minimum(verdict.accepted + 1, context.left)
+    left = context.left - emitted
+    if stops.shape[0]:
+        ends = leading(none_of(block, stops)) + 1
+        left = left * (ends > emitted)
+        emitted = torch.minimum(ends, emitted)
+    context.left.copy_(left)
+    context.lengths.add_(emitted)
     context.fresh = False
+    return Outcome(emitted, verdict.accepted, draft.lengths, context.left, context.lengths, block)
+
+
+def read(columns: Sequence[Sequence[Any]]) -> list[Commit | None]:
+    """What a round added to each row, from its ``Outcome``'s columns as lists; None for a row that was done before.
+
+    Accepted tokens are counted after the cut, so that acceptance is never overcounted at the end of a text.
+    """
     return [
-        Commit(tuple(row[5 : 5 + row[0]]), Round(row[2], min(row[1], row[0]), row[0]), bool(row[3]))
-        for row in (rows[index] for index in range(batch))
+        Commit(tuple(block[:emitted]), Round(drafted, min(accepted, emitted), emitted), left == 0) if emitted else None
+        for emitted, accepted, drafted, left, _, block in zip(*columns, strict=True)
     ]
+
+
+def check_numbers(logits: Tensor, target: CausalLM) -> None:
+    """Look for NaN in the last round's logits: one in the cache makes every later logit one, so they tell of all."""
+    if logits.isnan().any():
+        raise DraftwiseError(f"the target's logits are not numbers; {target.dtype} may be too narrow for this model")

@@ -36,22 +36,25 @@ class Context:
     ``longest`` is the greatest of ``lengths``, known to the host. ``fresh`` holds until the first round is committed.
     ``chunk`` is the most prompt tokens that a pass fills a cache with. ``sources`` are the prompts of an
     encoder-decoder, whose rows begin with its start token; None for other models.
+
+    Where ``width`` is given, every draft has that many places and nothing in a round depends on what the host knows of
+    the rows, so that the round can be captured and replayed; ``longest`` is then an upper bound that never changes.
     """
 
     ids: Tensor  # [B, N] int64, prompt and new tokens from the left
     lengths: Tensor  # [B] int64
-    limits: Tensor  # [B] int64, the length at which a row ends
-    done: Tensor  # [B] bool
+    left: Tensor  # [B] int64, the most tokens that a row may still get; 0 ends it
     seeds: Tensor  # [B] int64
     sampling: Sampling
     longest: int
     chunk: int
     fresh: bool = True
     sources: tuple[tuple[int, ...], ...] | None = None
+    width: int | None = None
 
     def last(self, count: int) -> Tensor:
         """The last ``count`` tokens of each row, [B, count]."""
-        if self.ids.shape[0] == 1:
+        if self.ids.shape[0] == 1 and self.width is None:
             return self.ids[:, self.longest - count : self.longest]
         return self.ids.gather(1, self.lengths[:, None] + torch.arange(-count, 0, device=self.ids.device))
 
@@ -70,6 +73,11 @@ class Draft:
     tokens: Tensor  # [B, K] int64
     lengths: Tensor  # [B] int64, 0 to K
     probabilities: Tensor | None  # [B, K, V] q, each row the distribution its token was drawn from; None if greedy
+
+    @classmethod
+    def empty(cls, context: Context) -> Draft:
+        """No guess for any row, K = 0."""
+        return cls(context.ids[:, :0], torch.zeros_like(context.left), None)
 
 
 class Verdict(NamedTuple):

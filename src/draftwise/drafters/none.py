@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from draftwise.decoding.types import Context, Draft
@@ -18,5 +17,4 @@ class NoDrafter:
 
     def propose(self, context: Context, room: Tensor) -> Draft:
         """An empty draft, [B, 0]."""
-        empty = context.ids[:, :0]
-        return Draft(empty, torch.zeros_like(context.lengths), None)
+        return Draft.empty(context)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from draftwise.decoding.loop import prefill
 from draftwise.decoding.random import Stream
-from draftwise.decoding.sampling import draw, probabilities
+from draftwise.decoding.sampling import draw, leading, most_likely, none_of, probabilities
 from draftwise.decoding.types import Context, Draft
 from draftwise.models.protocol import Cache, CausalLM, is_encoder_decoder
 
@@ -28,6 +30,7 @@ class SmallModelDrafter:
         self.model = model
         self.most = most
         self.stops = stops
+        self._ends = frozenset(stops.tolist())
         self.fallback_threshold = fallback_threshold
         self.cache: Cache = None
         self._reach: Tensor | None = None  # the length from which on a row isn't drafted for, [B]; None: none has one
@@ -40,31 +43,43 @@ class SmallModelDrafter:
 
     def propose(self, context: Context, room: Tensor) -> Draft:
         """Draft up to ``most`` tokens a row, as ``Drafter.propose`` says."""
-        tokens: list[Tensor] = []
-        distributions: list[Tensor] = []
+        if self.cache is None or (self.fallback_threshold is not None and self.fallback_threshold >= 1.0):
+            return Draft.empty(context)
         room = self._room(context, room)
-        going = room > 0
-        lengths = torch.zeros_like(room)
+        # Where shapes needn't be fixed the host looks on, and stops where no row has a use for more.
+        wanted = room.tolist() if context.width is None else None
+        width = context.width if wanted is None else min(self.most, max(wanted))
+        tokens: list[Tensor] = []
+        sure: list[Tensor] = []
+        distributions: list[Tensor] = []
         # After a full acceptance the cache lacks the draft's own last token. Feeding the last two tokens always is
         # right in every case: writing an entry again with the same token at the same place changes nothing.
         backlog = 1 if context.fresh else 2
         feed, starts = context.last(backlog), context.lengths - backlog
-        for place in range(min(self.most, int(room.max()))):
+        for place in range(width):
             logits = self._pass(feed, starts, context.longest + place)
             if self.fallback_threshold is not None:
-                going = going & self._sure(logits, self.fallback_threshold)
-                if not going.any():
+                sure.append(self._sure(logits, self.fallback_threshold))
+                if wanted and _all_over(wanted, place, (not row[0] for row in sure[-1].tolist())):
                     break
-            token = self._choose(context, logits, place, distributions)
-            tokens.append(token)
-            lengths = lengths + going
-            going = going & (lengths < room) & ~(token[:, None] == self.stops).any(-1)
-            if not going.any():
+            feed = self._choose(context, logits, place, distributions)
+            tokens.append(feed)
+            if wanted and _all_over(wanted, place + 1, (row[0] in self._ends for row in feed.tolist())):
                 break
-            feed, starts = token[:, None], context.lengths + place
+            starts = context.lengths + place
         if not tokens:
-            return Draft(context.ids[:, :0], lengths, None)
-        return Draft(torch.stack(tokens, 1), lengths, torch.stack(distributions, 1) if distributions else None)
+            return Draft.empty(context)
+        guesses = torch.cat(tokens, 1)
+        return Draft(
+            guesses, self._lengths(guesses, sure, room), torch.stack(distributions, 1) if distributions else None
+        )
+
+    def _lengths(self, tokens: Tensor, sure: list[Tensor], room: Tensor) -> Tensor:
+        """How many of ``tokens`` [B, K] are guesses, [B]: up to a stop token, the first unsure place and the room."""
+        lengths = room.clamp(max=tokens.shape[1])
+        if self._ends:
+            lengths = torch.minimum(lengths, leading(none_of(tokens[:, :-1], self.stops)) + 1)
+        return torch.minimum(lengths, leading(torch.cat(sure, 1))) if sure else lengths
 
     def _reach_of(self, context: Context) -> Tensor | None:
         """Where the model's context ends, and 0 for a row whose prompt its encoder can't hold."""
@@ -80,24 +95,28 @@ class SmallModelDrafter:
         return room if self._reach is None else torch.minimum(room, self._reach - context.lengths).clamp(min=0)
 
     def _pass(self, feed: Tensor, starts: Tensor, span: int) -> Tensor:
-        """Logits [B, V] after the last token of ``feed`` [B, T], on the context's device."""
+        """Logits [B, 1, V] after the last token of ``feed`` [B, T], on the context's device."""
         place = self.model.device
         span = min(span, self.model.max_positions)
         logits = self.model.forward(feed.to(place), starts.to(place), self.cache, span=span, keep=1)
-        return logits[:, 0].to(feed.device)
+        return logits.to(feed.device)
 
     @staticmethod
     def _sure(logits: Tensor, threshold: float) -> Tensor:
-        """Which rows go on drafting, [B]; at a threshold of 1 none does, however saturated the softmax is."""
-        if threshold >= 1.0:
-            return torch.zeros_like(logits[:, 0], dtype=torch.bool)
+        """Whose most likely token is likely enough, [B, 1]; the logits are [B, 1, V]."""
         return logits.softmax(-1).amax(-1) >= threshold
 
     @staticmethod
     def _choose(context: Context, logits: Tensor, place: int, distributions: list[Tensor]) -> Tensor:
-        """Each row's next guess [B]; a distribution that it is drawn from is added to the list."""
+        """Each row's next guess [B, 1]; a distribution that it is drawn from is added to the list."""
         if context.sampling.greedy:
-            return logits.argmax(-1)
-        q = probabilities(logits, context.sampling)
+            return most_likely(logits)
+        q = probabilities(logits[:, 0], context.sampling)
         distributions.append(q)
-        return draw(q, context.uniforms(Stream.DRAFT, 1, first=place)[:, 0])
+        return draw(q, context.uniforms(Stream.DRAFT, 1, first=place)[:, 0])[:, None]
+
+
+def _all_over(wanted: list[int], at: int, over: Iterable[bool]) -> bool:
+    """Note which rows are over at place ``at``, and say whether no row wants a guess there or beyond."""
+    wanted[:] = [min(count, at) if ends else count for count, ends in zip(wanted, over, strict=True)]
+    return max(wanted) <= at

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from draftwise.decoding.random import Stream
-from draftwise.decoding.sampling import acceptance, at, draw, leading, probabilities, residual
+from draftwise.decoding.sampling import acceptance, at, draw, leading, most_likely, probabilities, residual
 from draftwise.decoding.types import Context, Draft, Verdict
 
 
@@ -32,23 +32,18 @@ class RejectionVerifier:
             return Verdict(draft.lengths, draw(p[:, 0], uniform))
         chances = acceptance(p[:, :drafted], draft.probabilities, draft.tokens)
         # Strictly below: a chance of 0 is never taken, not even by the number 0.
-        kept = within(draft) & (context.uniforms(Stream.ACCEPT, drafted) < chances)
-        accepted = leading(kept)
+        kept = context.uniforms(Stream.ACCEPT, drafted) < chances
+        accepted = torch.minimum(leading(kept), draft.lengths)
         bonus = at(p, accepted)
         instead = residual(bonus, at(draft.probabilities, accepted.clamp(max=drafted - 1)))
         rejected = (accepted < draft.lengths)[:, None]
         return Verdict(accepted, draw(torch.where(rejected, instead, bonus), uniform))
 
 
-def within(draft: Draft) -> Tensor:
-    """Which places of a draft hold a guess and no padding, [B, K] bool."""
-    return torch.arange(draft.tokens.shape[1], device=draft.tokens.device) < draft.lengths[:, None]
-
-
 def judge_greedy(draft: Draft, logits: Tensor) -> Verdict:
     """Accept while the guess is the target's argmax, then take the argmax."""
-    best = logits.argmax(-1)
+    best = most_likely(logits)
     if draft.tokens.shape[1] == 0:
         return Verdict(draft.lengths, best[:, 0])
-    accepted = leading(within(draft) & (draft.tokens == best[:, :-1]))
+    accepted = torch.minimum(leading(draft.tokens == best[:, :-1]), draft.lengths)
     return Verdict(accepted, at(best, accepted))

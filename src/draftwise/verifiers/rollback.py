@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from draftwise.decoding.random import Stream
-from draftwise.decoding.sampling import at, draw, leading, probabilities
+from draftwise.decoding.sampling import at, draw, leading, most_likely, probabilities
 from draftwise.decoding.types import Context, Draft, Verdict
-from draftwise.verifiers.rejection import within
 
 
 class RollbackVerifier:
@@ -25,9 +25,9 @@ class RollbackVerifier:
         """As ``Verifier.judge`` says."""
         drafted = draft.tokens.shape[1]
         surprise = -logits[:, :drafted].log_softmax(-1).gather(-1, draft.tokens[..., None])[..., 0]
-        accepted = leading(within(draft) & ~(surprise > self.threshold))
+        accepted = torch.minimum(leading(~(surprise > self.threshold)), draft.lengths)
         chosen = at(logits, accepted)
         if context.sampling.greedy:
-            return Verdict(accepted, chosen.argmax(-1))
+            return Verdict(accepted, most_likely(chosen))
         p = probabilities(chosen, context.sampling)
         return Verdict(accepted, draw(p, context.uniforms(Stream.NEXT, 1)[:, 0]))
