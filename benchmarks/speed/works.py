@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmarks.speed.ratios import Work
 from draftwise import Engine
+from draftwise.models.pages import large_pages
 from draftwise.models.protocol import Cache, CausalLM
 
 CONTEXT = 150  # tokens in the cache before a pass
@@ -27,8 +28,11 @@ def a_pass(model: CausalLM, width: int, context: int = CONTEXT) -> Work:
 
 
 def a_read(size: int) -> Work:
-    """Reading as many bytes as a pass reads of its weights, by all threads and in two streams, the fastest found."""
-    front, back = torch.ones(2, max(1, size // 8))
+    """Reading as many bytes as a pass reads of its weights, as ``draftwise.bench.bandwidth`` does fastest.
+
+    That is by all threads, in two streams, from large pages.
+    """
+    front, back = large_pages(8 * max(1, size // 8)).view(torch.float32).fill_(1).chunk(2)
     return Work(lambda _: torch.dot(front, back))
 
 
@@ -60,6 +64,16 @@ def small_operations(count: int = 10) -> Work:
                 torch.where(kept > lengths, kept, lengths).tolist()
 
     return Work(run)
+
+
+def repeated(work: Work, times: int) -> Work:
+    """The same so often in a row: two works of like length are interrupted alike."""
+
+    def run(prepared: object) -> None:
+        for _ in range(times):
+            work.run(prepared)
+
+    return Work(run, work.prepare, times * work.parts)
 
 
 class OutsidePasses:
