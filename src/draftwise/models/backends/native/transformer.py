@@ -75,5 +75,5 @@ class NativeTransformer:
             *(cache.entries.data_ptr(), cache.capacity, logits.data_ptr()),
         )
         if self._call(self._model, self._workspace, ctypes.byref(request), cache.threads):
-            raise DraftwiseError(f"no memory is left for a pass over {batch} rows of {steps} tokens; use a smaller batch")
+            raise DraftwiseError(f"no memory is left for a pass over {batch} × {steps} tokens; use a smaller batch")
         return logits

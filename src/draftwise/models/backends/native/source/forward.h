@@ -313,7 +313,7 @@ class Forward {
 
     static constexpr int64_t ROWS = 16;     // of a piece of what is done row by row
     static constexpr int64_t QUERIES = 32;  // steps of a piece of attention
-    static constexpr int64_t PIECES = 4;    // of a product, a thread
+    static constexpr int64_t PIECES = 2;    // of a product, a thread
 
     const Model& model_;
     Workspace& work_;

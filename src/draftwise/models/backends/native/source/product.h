@@ -24,11 +24,19 @@ struct Rows {
     int64_t count;
 };
 
-inline void ahead(const void* address) { __builtin_prefetch(address, 0, 2); }
+// Asks for weights before they are used, the line at `byte` of what comes `distance` bytes later.
+inline void ahead(const void* weight, int64_t distance, int64_t byte) {
+    __builtin_prefetch(static_cast<const char*>(weight) + distance + byte, 0, 2);
+}
+inline void soon(const void* weight, int64_t distance, int64_t byte) {
+    __builtin_prefetch(static_cast<const char*>(weight) + distance + byte, 0, 3);
+}
 
-// Bytes that weights are asked for before they are used: a loop that is held up by arithmetic asks earlier.
+// Bytes, as measured: a loop that is held up by arithmetic asks earlier, and tiles ask twice, for two caches.
 constexpr int64_t AHEAD = 2048;
 constexpr int64_t FAR_AHEAD = 3072;
+constexpr int64_t TILES_AHEAD = 4096;
+constexpr int64_t TILES_SOON = 1024;
 
 // ---- float32 ----
 
@@ -38,8 +46,8 @@ void multiply_floats(const float* weight, int64_t inputs, const float* x, int64_
     Floats sums[ROWS][2] = {};
 #pragma GCC unroll 4
     for (int64_t k = 0; k < inputs; k++, weight += PANEL) {
-        ahead(reinterpret_cast<const char*>(weight) + DISTANCE);
-        ahead(reinterpret_cast<const char*>(weight) + DISTANCE + 64);
+        ahead(weight, DISTANCE, 0);
+        ahead(weight, DISTANCE, 64);
         Floats left = load(weight), right = load(weight + LANES);
 #pragma GCC unroll 8
         for (int row = 0; row < ROWS; row++) {
@@ -121,8 +129,10 @@ void multiply_tiles(const Element* weight, int64_t blocks, const bfloat16* x, in
     }
     for (int64_t block = 0; block < blocks; block++, weight += 2 * SIZE, other += 2 * SIZE) {
         for (int64_t byte = 0; byte < 2 * SIZE * static_cast<int64_t>(sizeof(Element)); byte += 64) {
-            ahead(reinterpret_cast<const char*>(weight) + AHEAD + byte);
-            if (PANELS == 2) ahead(reinterpret_cast<const char*>(other) + AHEAD + byte);
+            ahead(weight, TILES_AHEAD, byte);
+            soon(weight, TILES_SOON, byte);
+            if (PANELS == 2) ahead(other, TILES_AHEAD, byte);
+            if (PANELS == 2) soon(other, TILES_SOON, byte);
         }
         const bfloat16 *tiles[4] = {tile(weight, room[0]), tile(weight + SIZE, room[1])};
         if (PANELS == 2) tiles[2] = tile(other, room[2]), tiles[3] = tile(other + SIZE, room[3]);
@@ -187,7 +197,7 @@ void multiply_pairs(const Element* weight, int64_t blocks, const bfloat16* x, in
         const bfloat16* left = tile(weight, room[0]);
         const bfloat16* right = tile(weight + SIZE, room[1]);
         for (int64_t pair = 0; pair < BLOCK / 2; pair++) {
-            ahead(reinterpret_cast<const char*>(weight) + AHEAD + pair * 64 * sizeof(Element));
+            ahead(weight, AHEAD, pair * 64 * static_cast<int64_t>(sizeof(Element)));
 #pragma GCC unroll 8
             for (int row = 0; row < ROWS; row++) {
                 const bfloat16* inputs = x + row * stride + block * BLOCK + pair * 2;
