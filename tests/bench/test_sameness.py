@@ -23,7 +23,8 @@ ENVIRONMENT: dict[str, Any] = {
     "revision": {"commit": "0123456789abcdef", "dirty": False},
     "versions": {"torch": "2.13.0", "numpy": "2.1.0"},
     "models": {
-        "target": {"name": "large", "implementation": "own", "dtype": "float32", "device": "cpu", "context": 512},
+        "target": {"name": "large", "implementation": "own", "dtype": "float32", "device": "cpu", "context": 512}
+        | {"backend": "native", "exact": True, "instructions": "AVX-512", "passed_over": []},
         "drafts": [{"name": "small", "implementation": "own", "dtype": "float32", "device": "cpu", "context": 512}],
     },
     "sha256": {
@@ -132,6 +133,19 @@ def test_an_environment_is_the_same_as_itself() -> None:
             "bfloat16",
             "models",
             "the dtype of the target is float32 there and bfloat16 here",
+        ),
+        (
+            ("models", "target", "backend"),
+            "packed",
+            "models",
+            "the backend of the target is native there and packed here",
+        ),
+        (("models", "target", "exact"), False, "models", "the exactness of the target is on there and off here"),
+        (
+            ("models", "target", "instructions"),
+            "AVX2",
+            "models",
+            "the set of instructions of the target is AVX-512 there and AVX2 here",
         ),
         (
             ("models", "drafts", 0, "implementation"),

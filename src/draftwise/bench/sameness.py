@@ -17,7 +17,15 @@ from draftwise.options import DecodingOptions
 
 HARDWARE = ("cpu", "cpu_capability", "cores", "threads")
 GPU_FACTS = ("name", "power.limit")
-MODEL_FACTS = ("implementation", "backend", "exact", "instructions", "dtype", "device")
+MODEL_FACTS = {
+    "implementation": "implementation",
+    "backend": "backend",
+    "exact": "exactness",
+    "instructions": "set of instructions",
+    "dtype": "dtype",
+    "device": "device",
+}
+"""What lines call the facts of how a model runs, by their keys in a record."""
 
 MEMORY_TOLERANCE = 0.05
 """A share of the machine's memory; what firmware and kernel keep for themselves changes from start to start."""
@@ -223,8 +231,8 @@ def _files(what: str, there: Record, here: Record, where: Where) -> Iterator[str
 
 def _running(what: str, there: Record, here: Record, where: Where) -> Iterator[str]:
     """How the model is run."""
-    for key in MODEL_FACTS:
-        yield from _known(f"the {key} of {what}", key, there, here, where)
+    for key, name in MODEL_FACTS.items():
+        yield from _known(f"the {name} of {what}", key, there, here, where)
 
 
 def _data(there: Record, here: Record, where: Where) -> Iterator[str]:
