@@ -34,6 +34,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
 def test_the_fingerprint_is_strict_json_with_every_fact_of_the_machine(quick: list[tuple[int, str]]) -> None:
     found = json.loads(to_json(fingerprint()))
     assert found.keys() >= {"cpu", "cores", "threads", "load_average", "memory_bytes", "caches", "gpu", "platform"}
+    assert found["backends"].keys() == {"float32", "bfloat16", "int8"}
+    assert all(choice["backend"] in ("native", "packed", "plain") for choice in found["backends"].values())
     assert found["versions"].keys() >= {"draftwise", "python", "torch", "numpy", "scipy", "msgspec"}
     assert found["cores"] >= 1 and found["memory_bytes"] > 2**20 and found["gpu"] is None
     assert [size for size, _ in quick] == [8 << 20, 32 << 20, 256 << 20] and {place for _, place in quick} == {"cpu"}

@@ -87,6 +87,9 @@ def test_the_built_in_pair_is_found_weighed_and_described() -> None:
         "float32",
         "cpu",
     )
+    ran = loaded.first.target.backend
+    assert (target["backend"], target["exact"], target["instructions"]) == (ran.name, ran.exact, ran.instructions)
+    assert target["passed_over"] == list(ran.passed_over)
     assert target["context"] >= 1024 and draft["name"] == "builtin" and draft["directory"] != target["directory"]
     for hashes in (loaded.facts["sha256"]["target"], loaded.facts["sha256"]["drafts"]["builtin"]):
         assert {"config.json", "tokenizer.json"} < hashes.keys()

@@ -148,6 +148,8 @@ def test_the_experiments_that_ship_are_what_they_say() -> None:
         ("--draft-dtype", "int3", ("'int3'", "float32")),
         ("--implementation", "theirs", ("'theirs'", "auto, own, transformers")),
         ("--draft-implementation", "own,theirs", ("'theirs'", "auto, own, transformers")),
+        ("--backend", "plain,fast", ("'fast'", "auto, native, packed, triton, plain")),
+        ("--draft-backend", "fast", ("'fast'", "native")),
         ("--truncate", "right", ("'--truncate'", "none, left", "right")),
         ("--suite", "standard,builtin", ("standard,builtin", "choose from")),
         ("--limit", "1,2", ("'--limit'", "integer")),

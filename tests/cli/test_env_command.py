@@ -21,7 +21,8 @@ def test_text_says_what_a_number_on_this_machine_depends_on(run: Run) -> None:
     outcome = run("env", "--device", "cpu")
     assert (outcome.code, outcome.err) == (0, "")
     rows = dict(line.split("  ", 1) for line in outcome.out.splitlines())
-    assert rows.keys() >= {"cpu", "cores", "threads", "load", "memory", "caches", "gpu", "platform", "versions", "code"}
+    known = {"cpu", "cores", "threads", "load", "memory", "caches", "gpu", "backends", "platform", "versions", "code"}
+    assert rows.keys() >= known
     assert "20.0 GB/s over 8 MiB, 20.0 GB/s over 32 MiB, 20.0 GB/s over 256 MiB" in rows["reads on cpu"]
     assert f"torch {torch.__version__}" in rows["versions"] and "numpy" in rows["versions"]
 
@@ -54,10 +55,15 @@ def test_a_gpu_and_its_large_buffer_are_told_in_words() -> None:
         "device": "cuda:0",
         "gpu": {"name": "Card", "clocks.max.sm": "1980 MHz", "driver_version": "570.1"},
         "bandwidth": {str(1 << 30): 3.9e12},
+        "backends": {
+            "bfloat16": {"backend": "triton", "passed_over": []},
+            "float32": {"backend": "plain", "passed_over": ["triton: no such package"]},
+        },
     }
     lines = dict(line.split("  ", 1) for line in text_lines(facts))
     assert lines["gpu"].strip() == "Card, clocks max sm 1980 MHz, driver version 570.1"
     assert lines["reads on cuda:0"].strip() == "3900.0 GB/s over 1 GiB"
+    assert lines["backends"].strip() == "bfloat16 triton, float32 plain (passed over triton: no such package)"
 
 
 @pytest.mark.parametrize("name", ["env", "report"])

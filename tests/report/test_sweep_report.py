@@ -99,6 +99,24 @@ def test_the_runs_of_an_experiment_stand_under_their_names(summary: dict[str, An
     assert line in text.splitlines()
 
 
+def test_what_ran_the_passes_is_told(summary: dict[str, Any]) -> None:  # noqa: F811
+    models = summary["environment"]["models"]
+    fast = models["target"] | {"backend": "native", "exact": True, "instructions": "AVX-512", "passed_over": []}
+    slow = fast | {"backend": "plain", "exact": False, "instructions": "", "passed_over": ["native: no compiler"]}
+    told = {
+        "native (AVX-512), exact": {"target": fast, "drafts": [fast]},
+        "target: native (AVX-512), exact | draft builtin: plain, not exact; passed over native: no compiler": {
+            "target": fast,
+            "drafts": [slow],
+        },
+    }
+    for words, found in told.items():
+        summary["environment"]["models"] = found
+        assert f"backend {words} decoding" in " ".join(" ".join(printed(summary, 160)).split())
+    summary["environment"]["models"] = models
+    assert not any(line.startswith("backend") for line in printed(summary, 120))
+
+
 def test_a_model_that_runs_otherwise_than_the_target_is_marked(summary: dict[str, Any]) -> None:  # noqa: F811
     models = summary["environment"]["models"]
     other = models["target"] | {"name": "t5", "implementation": "transformers", "dtype": "bfloat16", "revision": "v2"}

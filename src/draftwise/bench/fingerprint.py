@@ -67,7 +67,8 @@ def machine_state(device: str = "cpu") -> dict[str, Any]:
 def fingerprint(device: str = "cpu") -> dict[str, Any]:
     """Everything about this machine that a run would write down, without models; takes a few seconds.
 
-    ``bandwidth`` gives the bytes a second that are read from buffers of several sizes in bytes.
+    ``bandwidth`` gives the bytes a second that are read from buffers of several sizes in bytes, and ``backends`` what
+    would run the built-in target in each dtype, and why others were passed over.
 
     Raises:
         DraftwiseError: the device is not there.
@@ -81,7 +82,23 @@ def fingerprint(device: str = "cpu") -> dict[str, Any]:
         **machine_state(place),
         "device": place,
         "can_pin": can_pin(),
+        "backends": _backends(place),
         "bandwidth": {str(size): read_bandwidth(size, place) for size in sizes},
+    }
+
+
+def _backends(device: str) -> dict[str, dict[str, Any]]:
+    import torch
+
+    from draftwise.builtin import target_directory
+    from draftwise.models.backends import choose
+    from draftwise.models.families import own_architecture
+    from draftwise.models.files import read_json
+
+    shape, place = own_architecture(read_json(target_directory() / "config.json")), torch.device(device)
+    choices = {dtype: choose("auto", shape, dtype, place) for dtype in ("float32", "bfloat16", "int8")}
+    return {
+        dtype: {"backend": choice.name, "passed_over": list(choice.passed_over)} for dtype, choice in choices.items()
     }
 
 

@@ -17,8 +17,8 @@ import click
 def command(form: str, device: str | None, threads: int | None) -> None:
     """Print the fingerprint of this machine: hardware, load, versions, code, and how fast memory is read.
 
-    The same facts stand in every run. Nothing in it names the machine or its owner. Takes a few seconds, since the
-    speed of memory is measured.
+    The same facts stand in every run; the backends are those that would run the built-in target. Nothing in it names
+    the machine or its owner. Takes a few seconds, since the speed of memory is measured.
     """
     import torch
 
@@ -48,6 +48,7 @@ def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "caches", ", ".join(f"{name} {_size(size)}" for name, size in facts["caches"].items()) or "not known"
     yield "gpu", ", ".join(_gpu(gpu)) if gpu else "none looked at"
     yield f"reads on {facts['device']}", _speeds(facts["bandwidth"])
+    yield "backends", ", ".join(f"{dtype} {_backend(choice)}" for dtype, choice in facts["backends"].items())
     yield "platform", facts["platform"]
     yield "versions", ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     yield "code", "no git checkout" if revision is None else revision["commit"] + " with changes" * revision["dirty"]
@@ -56,6 +57,10 @@ def _rows(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _gpu(gpu: dict[str, str]) -> Iterator[str]:
     yield gpu["name"]
     yield from (f"{name.replace('.', ' ').replace('_', ' ')} {value}" for name, value in gpu.items() if name != "name")
+
+
+def _backend(choice: dict[str, Any]) -> str:
+    return choice["backend"] + (f" (passed over {'; '.join(choice['passed_over'])})" if choice["passed_over"] else "")
 
 
 def _speeds(bandwidth: dict[str, float]) -> str:
