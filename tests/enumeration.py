@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from draftwise.decoding import sampling as maths
-from draftwise.decoding.loop import decode, prefill, start
+from draftwise.decoding.loop import decode
 from draftwise.decoding.random import Stream
 from draftwise.decoding.types import Context, Drafter, Sampling, Verifier
 from draftwise.drafters import small_model
 from draftwise.models.protocol import CausalLM
+from draftwise.starting import prefill, start
 from draftwise.verifiers import rejection
 
 Law = dict[tuple[int, ...], float]

@@ -10,11 +10,12 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from draftwise.decoding.loop import decode, prefill, start
+from draftwise.decoding.loop import decode
 from draftwise.decoding.random import Stream, uniforms
 from draftwise.decoding.types import Context, Drafter, Sampling
 from draftwise.drafters.none import NoDrafter
 from draftwise.drafters.small_model import SmallModelDrafter
+from draftwise.starting import prefill, start
 from draftwise.verifiers import rejection
 from draftwise.verifiers.rejection import RejectionVerifier
 from toys import Anticipating, cousin, law, toy

@@ -13,11 +13,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "draftwise"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("draftwise", "errors"),
-    ("clock", "compiling", "options", "models", "tasks"),
+    ("draftwise", "errors", "clock", "compiling"),
+    ("options", "models", "tasks"),
     ("decoding", "builtin"),
+    ("starting",),
     ("drafters", "verifiers"),
-    ("generation", "inputs", "methods", "pairs", "pieces", "tracing"),
+    ("generation", "inputs", "methods", "pairs", "pieces", "recording", "tracing"),
+    ("running",),
     ("engine",),
     ("bench",),
     ("analysis",),

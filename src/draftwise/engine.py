@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import perf_counter_ns
 from typing import Any, overload
 
 import torch
 
 from draftwise.builtin import BUILTIN
-from draftwise.clock import settled_ns
-from draftwise.decoding.loop import Commit, decode, prefill, start
-from draftwise.decoding.types import Drafter, Round, Sampling
+from draftwise.decoding.loop import Commit
+from draftwise.decoding.types import Round
 from draftwise.errors import DraftwiseError
 from draftwise.generation import FinishReason, Generation, Piece
 from draftwise.inputs import Prompt, encode_chat, encode_text, read_ids, read_settings, split_prompts
-from draftwise.methods import find_method, make_drafter
+from draftwise.methods import find_method
 from draftwise.models.chat import ChatTemplate
 from draftwise.models.loading import ModelSpec
 from draftwise.models.protocol import CausalLM, is_encoder_decoder
@@ -26,6 +24,8 @@ from draftwise.models.vocabulary import limit_vocabulary
 from draftwise.options import DecodingOptions
 from draftwise.pairs import Pairing
 from draftwise.pieces import split_pieces
+from draftwise.recording import recordings_for
+from draftwise.running import Job, Run, begin
 from draftwise.tracing import Trace, Tracer
 
 
@@ -40,16 +40,6 @@ class _Answer:
         """Take in what a round added."""
         self.tokens += new.tokens
         self.rounds.append(new.round)
-
-
-@dataclass(slots=True)
-class _Run:
-    """One call: its rounds, and the nanoseconds that its parts took."""
-
-    rounds: Iterator[list[Commit | None]]
-    prefill_ns: int
-    first_round_ns: int = 0
-    decode_ns: int = 0
 
 
 class Engine:
@@ -79,6 +69,7 @@ class Engine:
         self.draft = draft
         self.tokenizer = tokenizer
         self.chat_template = chat_template
+        self._recordings = recordings_for(target, draft)
 
     @classmethod
     def load(
@@ -186,6 +177,11 @@ class Engine:
         models = (self.target,) if self.draft is None else (self.target, self.draft)
         return tuple(dict.fromkeys(model.device for model in models))
 
+    def end_ids(self, options: DecodingOptions) -> list[int]:
+        """The ids that end a text: the options' own, and the target's end of text unless that is ignored."""
+        ends = () if options.ignore_eos else self.target.eos_token_ids
+        return list(dict.fromkeys((*options.stop_token_ids, *ends)))
+
     def prompt_limit(self, options: DecodingOptions) -> int:
         """The most prompt tokens that the target takes, new tokens allowed for; below 1 where they alone are too many.
 
@@ -269,7 +265,7 @@ class Engine:
         run = self._start([self._ids(prompt, method, settings)], method, settings, seeds)
         return self._pieces(run, settings)
 
-    def _collect(self, run: _Run, settings: DecodingOptions, count: int) -> list[Generation]:
+    def _collect(self, run: Run, settings: DecodingOptions, count: int) -> list[Generation]:
         """Run all the rounds and give the rows' answers."""
         answers = [_Answer() for _ in range(count)]
         for commits in run.rounds:
@@ -278,7 +274,7 @@ class Engine:
                     answer.add(new)
         return [self._finish(answer, run, settings) for answer in answers]
 
-    def _pieces(self, run: _Run, settings: DecodingOptions) -> Iterator[Piece]:
+    def _pieces(self, run: Run, settings: DecodingOptions) -> Iterator[Piece]:
         answer, shown = _Answer(), ""
         for (new,) in run.rounds:
             assert new is not None
@@ -311,55 +307,13 @@ class Engine:
         settings: DecodingOptions,
         seeds: list[int],
         tracer: Tracer | None = None,
-    ) -> _Run:
-        row = find_method(method)
-        device = self.target.device
+    ) -> Run:
         self._check_ids(settings.stop_token_ids, "stop_token_ids: token id")
-        ends = settings.stop_token_ids + (() if settings.ignore_eos else self.target.eos_token_ids)
-        stops = torch.tensor(ends, dtype=torch.int64, device=device)
-        target, draft = self.target, self.draft
-        if tracer is not None:
-            target, draft = tracer.models(target, draft)
-        drafter: Drafter = make_drafter(row, draft, settings, stops)
-        verifier = row.verifier(settings)
-        if tracer is not None:
-            drafter, verifier = tracer.policies(drafter, verifier)
-        began = self._clock()
-        with torch.inference_mode():
-            context = start(
-                rows,
-                seeds,
-                Sampling(settings.temperature, settings.top_k, settings.top_p),
-                max_new_tokens=settings.max_new_tokens,
-                slack=min(drafter.most, settings.max_new_tokens - 1) + 1,
-                chunk=settings.prefill_chunk,
-                device=device,
-                start_token_id=self.target.start_token_id,
-            )
-            cache = prefill(self.target, context)
-            drafter.prefill(context)
-        rounds = decode(target, cache, drafter, verifier, context, stops)
-        run = _Run(rounds, self._clock() - began)
-        run.rounds = self._timed(rounds if tracer is None else tracer.rounds(rounds), run)
-        return run
+        row = find_method(method)
+        job = Job(rows, seeds, row, settings, self.end_ids(settings), self.target, self.draft)
+        return begin(job, self._recordings, tracer)
 
-    def _timed(self, rounds: Iterator[list[Commit | None]], run: _Run) -> Iterator[list[Commit | None]]:
-        """The rounds, with their own time added up: a streaming caller's time between them isn't theirs."""
-        while True:
-            began = perf_counter_ns()
-            with torch.inference_mode():
-                commits = next(rounds, None)
-            if commits is None:
-                return
-            over = all(new is None or new.done for new in commits)
-            run.decode_ns += (self._clock() if over else perf_counter_ns()) - began
-            run.first_round_ns = run.first_round_ns or run.decode_ns
-            yield commits
-
-    def _clock(self) -> int:
-        return settled_ns(self.devices)
-
-    def _finish(self, answer: _Answer, run: _Run, settings: DecodingOptions) -> Generation:
+    def _finish(self, answer: _Answer, run: Run, settings: DecodingOptions) -> Generation:
         last = answer.tokens[-1]
         reason: FinishReason = "length"
         if last in self.target.eos_token_ids and not settings.ignore_eos:

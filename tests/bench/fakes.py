@@ -12,6 +12,7 @@ from typing import Any
 
 from draftwise.bench.models import Models
 from draftwise.bench.records import Sample, read_checks, read_samples
+from draftwise.engine import Engine
 from draftwise.options import DecodingOptions
 from draftwise.tasks import SUITES, Prompt, shipped
 from draftwise.tracing import Span
@@ -100,6 +101,9 @@ class FakeEngine:
 
     def prompt_limit(self, options: DecodingOptions) -> int:
         return self.context - options.max_new_tokens
+
+    def end_ids(self, options: DecodingOptions) -> list[int]:
+        return Engine.end_ids(self, options)  # type: ignore[arg-type]
 
     def check_prompt(self, ids: list[int], method: str, options: DecodingOptions) -> None:
         assert 0 < len(ids) <= self.prompt_limit(options)

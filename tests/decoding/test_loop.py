@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from draftwise import Engine
-from draftwise.decoding.loop import Commit, commit, prefill, read, start
+from draftwise.decoding.loop import Commit, commit, read
 from draftwise.decoding.types import Context, Draft, Round, Sampling, Verdict
 from draftwise.generation import Generation
+from draftwise.starting import prefill, start
 from toys import cousin, toy
 
 CPU = torch.device("cpu")

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from draftwise import Engine
-from draftwise.decoding.loop import start
 from draftwise.decoding.types import Context, Sampling
 from draftwise.drafters.none import NoDrafter
 from draftwise.drafters.small_model import SmallModelDrafter
+from draftwise.starting import start
 from toys import Toy, cousin, toy
 
 GREEDY = Sampling()

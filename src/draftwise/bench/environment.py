@@ -38,7 +38,7 @@ def describe_environment(models: Models, settings: BenchSettings, suite: Suite) 
         "skipped_lines": list(suite.skipped),
         "methods": describe_cells(make_cells(settings)),
         "draft_bytes_per_pass": _draft_bytes(models),
-        "stop_token_ids": stop_token_ids(models.first, settings),
+        "stop_token_ids": models.first.end_ids(settings.decoding),
         **describe_end(models.first),
     }
 
@@ -52,13 +52,6 @@ def describe_end(engine: Engine) -> dict[str, Any]:
         "bytes_per_pass": size,
         "bandwidth": read_bandwidth(size, device) if size else None,
     }
-
-
-def stop_token_ids(engine: Engine, settings: BenchSettings) -> list[int]:
-    """The ids that end a text: the settings' own, and the target's end of text unless that is ignored."""
-    decoding = settings.decoding
-    ends = () if decoding.ignore_eos else engine.target.eos_token_ids
-    return list(dict.fromkeys((*decoding.stop_token_ids, *ends)))
 
 
 def _draft_bytes(models: Models) -> dict[str, int]:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from draftwise.decoding.sampling import leading, none_of
-from draftwise.decoding.types import Context, Draft, Drafter, Round, Sampling, Verdict, Verifier
+from draftwise.decoding.types import Context, Draft, Drafter, Round, Verdict, Verifier
 from draftwise.errors import DraftwiseError
-from draftwise.models.protocol import Cache, CausalLM, is_encoder_decoder
+from draftwise.models.protocol import Cache, CausalLM
 
 
 class Commit(NamedTuple):
@@ -20,64 +20,6 @@ class Commit(NamedTuple):
     tokens: tuple[int, ...]
     round: Round
     done: bool
-
-
-def start(
-    prompts: Sequence[Sequence[int]],
-    seeds: Sequence[int],
-    sampling: Sampling,
-    *,
-    max_new_tokens: int,
-    slack: int,
-    chunk: int,
-    device: torch.device,
-    start_token_id: int | None = None,
-) -> Context:
-    """A context that holds the prompts, left-justified; ``slack`` places are for a draft beyond the limit.
-
-    With a ``start_token_id`` the prompts are an encoder's, and the rows begin with that token alone.
-    """
-    sources = None
-    if start_token_id is not None:
-        sources = tuple(tuple(prompt) for prompt in prompts)
-        prompts = [[start_token_id]] * len(sources)
-    longest = max(len(prompt) for prompt in prompts)
-    ids = torch.zeros(len(prompts), longest + max_new_tokens + slack, dtype=torch.int64)
-    for row, prompt in enumerate(prompts):
-        ids[row, : len(prompt)] = torch.tensor(prompt)
-    return Context(
-        ids=ids.to(device),
-        lengths=torch.tensor([len(prompt) for prompt in prompts], device=device),
-        left=torch.full((len(prompts),), max_new_tokens, device=device),
-        seeds=torch.tensor(seeds, device=device),
-        sampling=sampling,
-        longest=longest,
-        chunk=chunk,
-        sources=sources,
-    )
-
-
-def prefill(model: CausalLM, context: Context, capacity: int | None = None) -> Cache:
-    """A cache that holds each row's prompt but for its last token, which the first round feeds.
-
-    It is filled chunk by chunk, which bounds the memory that a long prompt takes.
-
-    Args:
-        model: its context may end before the prompts do; it gets what fits.
-        context: the prompts.
-        capacity: positions of the cache; None for as many as the context holds.
-    """
-    batch, places = context.ids.shape
-    cache = model.new_cache(batch, places if capacity is None else capacity)
-    if is_encoder_decoder(model):
-        assert context.sources is not None, "an encoder-decoder's context begins with its start token"
-        model.read_sources([source[: model.max_source_tokens] for source in context.sources], cache)
-    count = min(context.longest - 1, model.max_positions)
-    for first in range(0, count, context.chunk):
-        tokens = context.ids[:, first : min(first + context.chunk, count)].to(model.device)
-        starts = torch.full((batch,), first, device=model.device)
-        model.forward(tokens, starts, cache, span=first + tokens.shape[1], keep=0)
-    return cache
 
 
 class Outcome(NamedTuple):
@@ -94,7 +36,7 @@ class Outcome(NamedTuple):
 def decode(
     target: CausalLM, cache: Cache, drafter: Drafter, verifier: Verifier, context: Context, stops: Tensor
 ) -> Iterator[list[Commit | None]]:
-    """Decode until every row is done.
+    """Decode until every row is done, and yield what each round added to each row; None for a row that was done before.
 
     Args:
         target: the model whose text this is.
@@ -103,9 +45,6 @@ def decode(
         verifier: judges what the drafter guesses.
         context: the rows; committed to in place.
         stops: ids that end a row, [E] int64, maybe none.
-
-    Yields:
-        For each round what it added to each row; None for a row that was done before.
 
     Raises:
         DraftwiseError: the target's logits are not numbers.
@@ -124,11 +63,7 @@ def decode(
 def advance(
     target: CausalLM, cache: Cache, drafter: Drafter, verifier: Verifier, context: Context, stops: Tensor
 ) -> tuple[Tensor, Outcome]:
-    """One round: propose, pass, judge, commit. Tensors in, tensors out; arguments as for ``decode``.
-
-    Returns:
-        The target's logits [B, K + 1, V] and the round's columns.
-    """
+    """One round, tensors in and tensors out: the target's logits [B, K + 1, V] and what was committed."""
     draft = drafter.propose(context, (context.left - 1).clamp(min=0))
     width = draft.tokens.shape[1] + 1
     block = torch.cat((context.last(1), draft.tokens), 1)

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from draftwise.decoding.loop import prefill
 from draftwise.decoding.random import Stream
 from draftwise.decoding.sampling import draw, leading, most_likely, none_of, probabilities
 from draftwise.decoding.types import Context, Draft
 from draftwise.models.protocol import Cache, CausalLM, is_encoder_decoder
+from draftwise.starting import prefill
 
 
 class SmallModelDrafter:
@@ -36,10 +36,13 @@ class SmallModelDrafter:
         self._reach: Tensor | None = None  # the length from which on a row isn't drafted for, [B]; None: none has one
 
     def prefill(self, context: Context) -> None:
-        """Fill the cache with the prompts but for their last tokens."""
-        self._reach = self._reach_of(context)
-        if self._reach is None or bool((context.lengths < self._reach).any()):
-            self.cache = prefill(self.model, context, min(context.ids.shape[1], self.model.max_positions))
+        """Fill the cache with the prompts but for their last tokens; once more where shapes are fixed."""
+        if self.cache is None:
+            self._reach = self._reach_of(context)
+            if context.width is None and self._reach is not None and not (context.lengths < self._reach).any():
+                return
+            self.cache = self.model.new_cache(context.ids.shape[0], min(context.ids.shape[1], self.model.max_positions))
+        prefill(self.model, context, self.cache)
 
     def propose(self, context: Context, room: Tensor) -> Draft:
         """Draft up to ``most`` tokens a row, as ``Drafter.propose`` says."""
@@ -47,8 +50,8 @@ class SmallModelDrafter:
             return Draft.empty(context)
         room = self._room(context, room)
         # Where shapes needn't be fixed the host looks on, and stops where no row has a use for more.
-        wanted = room.tolist() if context.width is None else None
-        width = context.width if wanted is None else min(self.most, max(wanted))
+        wanted: list[int] | None = room.tolist() if context.width is None else None
+        width = min(self.most, max(wanted)) if wanted is not None else context.width or 0
         tokens: list[Tensor] = []
         sure: list[Tensor] = []
         distributions: list[Tensor] = []
@@ -69,10 +72,8 @@ class SmallModelDrafter:
             starts = context.lengths + place
         if not tokens:
             return Draft.empty(context)
-        guesses = torch.cat(tokens, 1)
-        return Draft(
-            guesses, self._lengths(guesses, sure, room), torch.stack(distributions, 1) if distributions else None
-        )
+        guesses, q = torch.cat(tokens, 1), torch.stack(distributions, 1) if distributions else None
+        return Draft(guesses, self._lengths(guesses, sure, room), q)
 
     def _lengths(self, tokens: Tensor, sure: list[Tensor], room: Tensor) -> Tensor:
         """How many of ``tokens`` [B, K] are guesses, [B]: up to a stop token, the first unsure place and the room."""

@@ -21,12 +21,7 @@ class RejectionVerifier:
         """As ``Verifier.judge`` says."""
         if context.sampling.greedy:
             return judge_greedy(draft, logits)
-        p = probabilities(logits, context.sampling)
-        return self._judge_sampled(context, draft, p)
-
-    @staticmethod
-    def _judge_sampled(context: Context, draft: Draft, p: Tensor) -> Verdict:
-        drafted = draft.tokens.shape[1]
+        p, drafted = probabilities(logits, context.sampling), draft.tokens.shape[1]
         uniform = context.uniforms(Stream.NEXT, 1)[:, 0]
         if draft.probabilities is None:
             return Verdict(draft.lengths, draw(p[:, 0], uniform))
