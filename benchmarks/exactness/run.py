@@ -57,7 +57,7 @@ def run(job: Job, say: Callable[[str], None]) -> bool:
 def _load(job: Job, backend: str, dtype: str, say: Callable[[str], None]) -> Engine | None:
     """The engine of a backend; None where it can't run and wasn't asked for."""
     try:
-        return Engine.load(job.target, job.draft, dtype=dtype, device=job.device, backend=backend, exact=False)
+        return Engine.load(job.target, job.draft, dtype=dtype, device=job.device, backend=backend)
     except DraftwiseError as error:
         if job.backends:
             raise

@@ -150,7 +150,7 @@ def slowed(work: Work, share: float) -> Work:
 
 def test_a_really_slower_pass_is_caught(one_thread: None) -> None:
     """By 15 % and not by 3 %; in the thread's own time, which busy neighbours take nothing of."""
-    draft = Engine.load(backend="plain", exact=False).draft
+    draft = Engine.load(backend="plain").draft
     assert draft is not None
     own = a_pass(draft, 5)
 
