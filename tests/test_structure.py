@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("starting",),
     ("drafters", "verifiers"),
     ("generation", "inputs", "methods", "pairs", "pieces", "recording", "tracing"),
+    ("fused",),
     ("running",),
     ("engine",),
     ("bench",),

@@ -13,6 +13,7 @@ from torch import Tensor
 from draftwise.clock import settled_ns
 from draftwise.decoding.loop import Commit, decode
 from draftwise.decoding.types import Context, Drafter, Sampling, Verifier
+from draftwise.fused import can_fuse, fused_rounds, run_fused
 from draftwise.methods import Method, make_drafter
 from draftwise.models.protocol import CausalLM
 from draftwise.options import DecodingOptions
@@ -86,9 +87,16 @@ class Job:
 
 
 def begin(job: Job, recordings: Recordings | None = None, tracer: Tracer | None = None) -> Run:
-    """Fill the caches and get the rounds ready: recorded ones where recordings are kept and nobody observes."""
+    """Fill the caches and get the rounds ready.
+
+    They are native calls where they can be, recorded ones where recordings are kept and nobody observes, else those of
+    ``decode``.
+    """
     if recordings is not None and tracer is None:
         return _timed(job, *_recorded(job, recordings))
+    drafter, verifier, _ = job.policies(job.draft)
+    if can_fuse(job.target, drafter, verifier, greedy=job.settings.temperature == 0):
+        return _timed(job, *_fused(job, drafter, verifier, tracer))
     target, draft = (job.target, job.draft) if tracer is None else tracer.models(job.target, job.draft)
     drafter, verifier, stops = job.policies(draft)
     if tracer is not None:
@@ -100,6 +108,17 @@ def begin(job: Job, recordings: Recordings | None = None, tracer: Tracer | None 
         drafter.prefill(context)
     rounds = decode(target, cache, drafter, verifier, context, stops)
     return _timed(job, rounds if tracer is None else tracer.rounds(rounds), began)
+
+
+def _fused(job: Job, drafter: Drafter, verifier: Verifier, tracer: Tracer | None) -> tuple[Rounds, int]:
+    """Rounds that are native calls, and when their prefill began."""
+    began = settled_ns(job.devices)
+    with torch.inference_mode():
+        context = job.context(drafter.most)
+        cache = prefill(job.target, context)
+        drafter.prefill(context)
+        rounds = fused_rounds(job.target, cache, drafter, verifier, context, job.ends)
+    return run_fused(rounds, tracer), began
 
 
 def _recorded(job: Job, recordings: Recordings) -> tuple[Rounds, int]:

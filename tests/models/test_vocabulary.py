@@ -49,7 +49,7 @@ def test_two_paddings_of_one_vocabulary_work_together_and_no_padding_is_emitted(
 
 def test_the_padding_would_be_emitted_if_nothing_kept_it_back(pair: tuple[Path, Path]) -> None:
     engine = Engine.load(pair[0])
-    bare = Engine(engine.target._model)  # type: ignore[attr-defined]
+    bare = Engine(engine.target.inner)  # type: ignore[attr-defined]
     assert any(token >= WORDS for token in bare.generate([1, 2], method="as").tokens)
 
 
@@ -60,7 +60,7 @@ def test_an_id_of_the_padding_in_a_prompt_is_outside_the_vocabulary(pair: tuple[
 
 def test_without_a_tokenizer_two_sizes_are_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(DraftwiseError, match="64 vocabulary entries and the draft 56"):
-        Engine(Engine.load(pair[0]).target._model, Engine.load(pair[1]).target._model)  # type: ignore[attr-defined]
+        Engine(Engine.load(pair[0]).target.inner, Engine.load(pair[1]).target.inner)  # type: ignore[attr-defined]
 
 
 def test_ids_between_the_words_that_no_word_has_are_kept_back_too() -> None:

@@ -35,6 +35,11 @@ class SmallModelDrafter:
         self.cache: Cache = None
         self._reach: Tensor | None = None  # the length from which on a row isn't drafted for, [B]; None: none has one
 
+    @property
+    def idle(self) -> bool:
+        """Whether it never guesses: no prompt fits its context, or nothing is as sure as it has to be."""
+        return self.cache is None or (self.fallback_threshold is not None and self.fallback_threshold >= 1.0)
+
     def prefill(self, context: Context) -> None:
         """Fill the cache with the prompts but for their last tokens; once more where shapes are fixed."""
         if self.cache is None:
@@ -46,7 +51,7 @@ class SmallModelDrafter:
 
     def propose(self, context: Context, room: Tensor) -> Draft:
         """Draft up to ``most`` tokens a row, as ``Drafter.propose`` says."""
-        if self.cache is None or (self.fallback_threshold is not None and self.fallback_threshold >= 1.0):
+        if self.idle:
             return Draft.empty(context)
         room = self._room(context, room)
         # Where shapes needn't be fixed the host looks on, and stops where no row has a use for more.

@@ -27,17 +27,17 @@ class LimitedVocabulary:
         self.device = model.device
         self.dtype = model.dtype
         self.bytes_per_pass = model.bytes_per_pass
-        self._model = model
-        self._absent = torch.tensor(absent, dtype=torch.int64, device=model.device) if absent else None
+        self.inner = model
+        self.absent = torch.tensor(absent, dtype=torch.int64, device=model.device) if absent else None
 
     def new_cache(self, batch: int, capacity: int) -> Cache:
         """The model's own cache."""
-        return self._model.new_cache(batch, capacity)
+        return self.inner.new_cache(batch, capacity)
 
     def forward(self, tokens: Tensor, starts: Tensor, cache: Cache, *, span: int, keep: int) -> Tensor:
         """One pass, as ``CausalLM.forward``."""
-        logits = self._model.forward(tokens, starts, cache, span=span, keep=keep)[..., : self.vocab_size]
-        return logits if self._absent is None else logits.index_fill(-1, self._absent, -torch.inf)
+        logits = self.inner.forward(tokens, starts, cache, span=span, keep=keep)[..., : self.vocab_size]
+        return logits if self.absent is None else logits.index_fill(-1, self.absent, -torch.inf)
 
 
 class LimitedEncoderDecoder(LimitedVocabulary):

@@ -35,6 +35,7 @@ _SIGNATURES = {
         ctypes.c_int64,
         (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64),
     ),
+    "draftwise_round": (ctypes.c_int64, (ctypes.c_void_p,) * 5),
 }
 
 

@@ -1,4 +1,4 @@
-"""The native library's view of a model, field by field as ``source/model.h`` and ``source/forward.h`` have it."""
+"""What the native library is given, field by field as ``model.h``, ``forward.h`` and ``round.h`` in ``source/`` have it."""
 
 from __future__ import annotations
 
@@ -68,4 +68,39 @@ class RequestStructure(ctypes.Structure):
         ("cache", Pointer),
         ("capacity", Whole),
         ("logits", Pointer),
+    ]
+
+
+class SideStructure(ctypes.Structure):
+    """A model with its cache, and which ids it may write."""
+
+    _fields_ = [
+        *((name, Pointer) for name in ("model", "workspace", "cache")),
+        *((name, Whole) for name in ("capacity", "threads", "vocabulary")),
+        ("absent", Pointer),
+        *((name, Whole) for name in ("absents", "reach")),
+    ]
+
+
+class PolicyStructure(ctypes.Structure):
+    """How a round drafts and judges."""
+
+    _fields_ = [("most", Whole), ("fallback", Real), ("rollback", Real)]
+
+
+class LinesStructure(ctypes.Structure):
+    """The rows that are decoded."""
+
+    _fields_ = [
+        *((name, Pointer) for name in ("ids", "lengths", "left", "stops")),
+        *((name, Whole) for name in ("batch", "places", "stop_count", "fresh")),
+    ]
+
+
+class OutcomeStructure(ctypes.Structure):
+    """What a round did."""
+
+    _fields_ = [
+        *((name, Pointer) for name in ("columns", "guesses")),
+        *((name, Whole) for name in ("passes", "draft_ns", "verify_ns", "judge_ns", "numbers")),
     ]

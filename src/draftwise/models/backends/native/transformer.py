@@ -53,15 +53,15 @@ class NativeTransformer:
         self._entry_dtype = torch.float32 if self.dtype == torch.float32 else torch.bfloat16
         self._call = library.draftwise_forward
         self._cache_elements = library.draftwise_cache_elements
-        self._workspace = ctypes.c_void_p(library.draftwise_workspace())
-        weakref.finalize(self, library.draftwise_free_workspace, self._workspace)
-        self._model = self._layout.address
+        self.workspace = ctypes.c_void_p(library.draftwise_workspace())
+        weakref.finalize(self, library.draftwise_free_workspace, self.workspace)
+        self.address = self._layout.address
 
     def new_cache(self, batch: int, capacity: int) -> NativeCache:
         """A cache for ``batch`` rows of ``capacity`` positions, for as many threads as torch now uses."""
         self._layout.prepare(capacity)
         whole = -(-capacity // 16) * 16
-        size = self._cache_elements(self._model, batch, whole)
+        size = self._cache_elements(self.address, batch, whole)
         threads = 1 if self.bytes_per_pass <= ALONE else torch.get_num_threads()
         return NativeCache(torch.zeros(size, dtype=self._entry_dtype), whole, threads)
 
@@ -74,6 +74,6 @@ class NativeTransformer:
             *(tokens.data_ptr(), starts.data_ptr(), batch, steps, keep),
             *(cache.entries.data_ptr(), cache.capacity, logits.data_ptr()),
         )
-        if self._call(self._model, self._workspace, ctypes.byref(request), cache.threads):
+        if self._call(self.address, self.workspace, ctypes.byref(request), cache.threads):
             raise DraftwiseError(f"no memory is left for a pass over {batch} × {steps} tokens; use a smaller batch")
         return logits

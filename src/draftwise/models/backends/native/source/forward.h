@@ -322,4 +322,15 @@ class Forward {
     Cache<Value> cache_;
 };
 
+// One pass on `threads` threads.
+inline void forward(const Model& model, Workspace& work, const Request& request, int64_t threads) {
+    struct Turn {
+        explicit Turn(int64_t threads) { Pool::shared().enter(threads); }
+        ~Turn() { Pool::shared().leave(); }
+    } turn(threads);
+    work.reserve(model, request.batch * request.steps);
+    if (model.wide()) Forward<float>(model, work, request).run();
+    else Forward<bfloat16>(model, work, request).run();
+}
+
 }  // namespace draftwise

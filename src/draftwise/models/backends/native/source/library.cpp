@@ -1,5 +1,5 @@
 // What Python calls: packing matrices, and passes.
-#include "forward.h"
+#include "round.h"
 
 using namespace draftwise;
 
@@ -55,19 +55,24 @@ void draftwise_free_workspace(void* workspace) { delete static_cast<Workspace*>(
 
 // One pass; 0, or 1 where memory ran out.
 int64_t draftwise_forward(const Model* model, void* workspace, const Request* request, int64_t threads) {
-    Workspace& work = *static_cast<Workspace*>(workspace);
-    Pool& pool = Pool::shared();
-    pool.enter(threads);
-    int64_t failed = 0;
     try {
-        work.reserve(*model, request->batch * request->steps);
-        if (model->wide()) Forward<float>(*model, work, *request).run();
-        else Forward<bfloat16>(*model, work, *request).run();
+        forward(*model, *static_cast<Workspace*>(workspace), *request, threads);
+        return 0;
     } catch (const std::bad_alloc&) {
-        failed = 1;
+        return 1;
     }
-    pool.leave();
-    return failed;
+}
+
+// One round of greedy decoding; 0, or 1 where memory ran out. Without a draft the policy's `most` is 0.
+int64_t draftwise_round(const Side* target, const Side* draft, const Policy* policy, const Lines* lines, Outcome* outcome) {
+    static std::mutex one;  // a round's logits lie in its models' workspaces until it ends
+    std::lock_guard<std::mutex> guard(one);
+    try {
+        Round(*target, *draft, *policy, *lines, *outcome).run();
+        return 0;
+    } catch (const std::bad_alloc&) {
+        return 1;
+    }
 }
 
 }  // extern "C"

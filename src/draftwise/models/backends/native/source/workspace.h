@@ -37,7 +37,17 @@ class Buffer {
 struct Workspace {
     int64_t rows = 0;
     int64_t stream_row = 0, qkv_row = 0, mixed_row = 0, opened_row = 0, narrow_row = 0;
-    Buffer stream, sums, qkv, normed, normed_twice, mixed, opened, narrow;
+    int64_t logits_room = 0;
+    Buffer stream, sums, qkv, normed, normed_twice, mixed, opened, narrow, logits;
+
+    float* logits_for(int64_t count) {
+        if (count > logits_room) {
+            logits_room = 0;
+            logits.resize(count * 4);
+            logits_room = count;
+        }
+        return logits.as<float>();
+    }
 
     void reserve(const Model& model, int64_t count) {
         if (count <= rows) return;
