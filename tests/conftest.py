@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -20,3 +21,15 @@ def opt_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     target = save_tiny_opt(root / "target", seed=8, hidden=16, ffn=32, **shape)
     draft = save_tiny_opt(root / "draft", seed=4, hidden=8, layers=1, ffn=16, **shape)
     return target, draft
+
+
+@pytest.fixture(scope="session")
+def native() -> None:
+    """The native backend: without a compiler tests are skipped, or fail where DRAFTWISE_COMPILER says it is required."""
+    from draftwise.models.backends.native.library import try_library
+
+    reason = try_library().reason
+    if reason is not None:
+        if os.environ.get("DRAFTWISE_COMPILER") == "required":
+            pytest.fail(reason)
+        pytest.skip(reason)

@@ -17,6 +17,8 @@ from draftwise.models.loading import load_model
 from draftwise.models.vocabulary import limit_vocabulary
 from draftwise.tasks.packaged import read_builtin
 
+pytestmark = pytest.mark.usefixtures("native")
+
 PROMPTS = [[5, 9, 33, 2, 17], [40, 3], [12, 12, 30, 8, 1, 22, 6], [19]]
 SETTINGS: list[dict[str, Any]] = [
     *({"method": "as", "max_new_tokens": count} for count in (1, 2, 25)),

@@ -17,6 +17,8 @@ from draftwise.errors import DraftwiseError
 from draftwise.models.backends.native import library
 from draftwise.models.loading import ModelSpec, load_model, open_model
 
+pytestmark = pytest.mark.usefixtures("native")
+
 PROCESSORS = {"x86-64": "sse2", "haswell": "avx2", "skylake-avx512": "avx512bw", "cooperlake": "avx512_bf16"}
 """What a compiler calls them, and a feature that shows that this processor can do what they do."""
 

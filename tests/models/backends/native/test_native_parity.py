@@ -16,6 +16,8 @@ from torch import Tensor
 from draftwise.models.loading import ModelSpec, load_model, open_model
 from draftwise.models.protocol import CausalLM
 
+pytestmark = pytest.mark.usefixtures("native")
+
 LENGTH = 40
 DTYPES = ("float32", "bfloat16", "int8")
 

@@ -1,4 +1,4 @@
-"""What the native library is given, field by field as ``model.h``, ``forward.h`` and ``round.h`` in ``source/`` have it."""
+"""What the native library is given, field by field as ``source/`` has it: ``model.h``, ``forward.h``, ``round.h``."""
 
 from __future__ import annotations
 
