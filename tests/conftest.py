@@ -25,7 +25,7 @@ def opt_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def native() -> None:
-    """The native backend: without a compiler tests are skipped, or fail where DRAFTWISE_COMPILER says it is required."""
+    """The native backend; without a compiler tests are skipped, or fail where DRAFTWISE_COMPILER is "required"."""
     from draftwise.models.backends.native.library import try_library
 
     reason = try_library().reason

@@ -42,7 +42,7 @@ def bench_token_over_plain_decodings(measure: Measure, load: Callable[..., Engin
 @pytest.mark.benchmark(timer=CLOCK)
 @pytest.mark.parametrize("method", ["as", "sps", "bild"])
 def bench_engine_time_of_a_round(measure: Measure, load: Callable[..., Engine], method: str) -> None:
-    """What a round takes outside the models' passes, by a fixed number of small tensor operations."""
+    """What a round takes besides drafting and the target's pass, by a fixed number of small tensor operations."""
     engine = load()
-    subject = answers(CLOCK.watch(engine), prompts(engine, ("qa",)), method, "round", **OPTIONS)
+    subject = CLOCK.answers(engine, prompts(engine, ("qa",)), method, **OPTIONS)
     measure(subject, repeated(small_operations(), subject.parts), ROUNDS)

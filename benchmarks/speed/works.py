@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.speed.ratios import Work
 from draftwise import Engine
 from draftwise.models.pages import large_pages
-from draftwise.models.protocol import Cache, CausalLM
+from draftwise.models.protocol import CausalLM
 
 CONTEXT = 150  # tokens in the cache before a pass
 
@@ -77,7 +76,7 @@ def repeated(work: Work, times: int) -> Work:
 
 
 class OutsidePasses:
-    """A clock, in seconds, that stands still while a watched model's pass runs."""
+    """A clock, in seconds, that stands still while traced answers draft and while the target's pass runs."""
 
     def __init__(self) -> None:
         """Begin with no pass."""
@@ -87,24 +86,18 @@ class OutsidePasses:
         """The time."""
         return perf_counter() - self.passes
 
-    def watch(self, engine: Engine) -> Engine:
-        """The engine's models, watched, in an engine of ids alone."""
-        draft = None if engine.draft is None else cast(CausalLM, _Watched(engine.draft, self))
-        return Engine(cast(CausalLM, _Watched(engine.target, self)), draft)
-
-
-class _Watched:
-    """Any kind of model; all but the pass is its own."""
-
-    def __init__(self, model: CausalLM, clock: OutsidePasses) -> None:
-        self._model = model
-        self._clock = clock
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._model, name)
-
-    def forward(self, tokens: Tensor, starts: Tensor, cache: Cache, *, span: int, keep: int) -> Tensor:
+    def answer(self, engine: Engine, prompt: Sequence[int], method: str, **options: Any) -> int:
+        """Trace an answer, of which the clock keeps what judging and the engine took; gives its rounds."""
         began = perf_counter()
-        logits = self._model.forward(tokens, starts, cache, span=span, keep=keep)
-        self._clock.passes += perf_counter() - began
-        return logits
+        rounds = engine.trace(prompt, method=method, **options).rounds
+        kept = sum(span.judge_ns + span.engine_ns for span in rounds) / 1e9
+        self.passes += perf_counter() - began - kept
+        return len(rounds)
+
+    def answers(self, engine: Engine, prompts: Sequence[Sequence[int]], method: str, **options: Any) -> Work:
+        """Answering prompts one after the other; a part is a round."""
+
+        def run(_: object) -> int:
+            return sum(self.answer(engine, prompt, method, **options) for prompt in prompts)
+
+        return Work(run, parts=run(None))
