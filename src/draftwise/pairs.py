@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from draftwise.builtin import BUILTIN, draft_directory, target_directory
+from draftwise.builtin.on_demand import is_grown, open_grown
 from draftwise.errors import DraftwiseError
 from draftwise.models.chat import ChatTemplate, load_chat_template
 from draftwise.models.loading import ModelSpec, OpenModel, open_model
@@ -30,15 +31,16 @@ class Pairing:
         Vocabularies are compared by content: two of one size and different meaning would write wrong text in silence.
 
         Args:
-            target: its name may be "builtin", as a draft's may.
+            target: its name may be "builtin" or one of those in ``builtin.on_demand``, which stand for the built-in
+                target or what is grown from it; as a draft's may, for the built-in draft.
             drafts: any number of them.
             chat_template: "auto" for the tokenizer's own, "none", or the path of a Jinja file.
 
         Raises:
             DraftwiseError: a model that can't be used, or a draft with another vocabulary than the target's.
         """
-        opened = open_model(_placed(target, target_directory()))
-        others = tuple(open_model(_placed(draft, draft_directory())) for draft in drafts)
+        opened = _opened(target, target_directory())
+        others = tuple(_opened(draft, draft_directory()) for draft in drafts)
         tokenizer = load_tokenizer(opened.directory) if has_tokenizer(opened.directory) else None
         for other in others:
             _check_vocabularies(opened, other, tokenizer)
@@ -56,12 +58,15 @@ class Pairing:
         return check_memory([model.memory(role, batch=batch, context=context, chunk=chunk) for role, model in models])
 
 
-def _placed(spec: ModelSpec, shipped: Path) -> ModelSpec:
+def _opened(spec: ModelSpec, shipped: Path) -> OpenModel:
+    """Open a model, which may be the one that ships for this role, or be grown from it."""
+    if is_grown(spec.name):
+        return open_grown(spec, shipped)
     if spec.name != BUILTIN:
-        return spec
+        return open_model(spec)
     if spec.revision is not None:
         raise DraftwiseError(f"the built-in pair has no revision {spec.revision!r}; leave the revision out")
-    return replace(spec, name=str(shipped))
+    return open_model(replace(spec, name=str(shipped)))
 
 
 def _check_vocabularies(target: OpenModel, draft: OpenModel, tokenizer: Tokenizer | None) -> None:

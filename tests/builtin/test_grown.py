@@ -158,7 +158,7 @@ def test_a_growth_that_is_stopped_leaves_nothing(tiny: Path, tmp_path: Path, mon
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(grown, "_config", stop)
+    monkeypatch.setattr(grown, "grown_config", stop)
     with pytest.raises(KeyboardInterrupt):
         grow(tiny, tmp_path / "big", hidden="×2")
     assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,7 @@ def test_grows_and_says_what_it_wrote(run: Run, tmp_path: Path) -> None:
         (("builtin", "--like", "gpt-5"), ("'gpt-5'", "facebook/opt-6.7b")),
         (("builtin", "--like", "facebook/opt-350m"), ("norms stand behind", "facebook/opt-125m")),
         (("builtin", "--hidden", "300"), ("300", "multiple of 256")),
-        (("builtin", "--hidden", "wide"), ("--hidden", "'wide'")),
+        (("builtin", "--hidden", "wide"), ("hidden must", "'wide'")),
         (("builtin", "--dtype", "int3"), ("'int3'", "bfloat16")),
         (("nowhere", "--hidden", "×2"), ("no directory 'nowhere'",)),
     ],

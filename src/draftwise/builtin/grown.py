@@ -102,7 +102,7 @@ def write_grown(source: Source, shape: Shape, output: Path, dtype: str | None = 
         raise DraftwiseError(f"{str(partial)!r}, left by another growth, exists; remove it first") from None
     try:
         write_weights(partial, shape, grown_tensors(weights, source.shape, shape, DTYPES[dtype]), dtype)
-        (partial / "config.json").write_text(json.dumps(_config(source, shape, dtype), indent=2) + "\n", "utf-8")
+        (partial / "config.json").write_text(json.dumps(grown_config(source, shape, dtype), indent=2) + "\n", "utf-8")
         for name in _COPIED:
             if (source.directory / name).exists():
                 shutil.copyfile(source.directory / name, partial / name)
@@ -113,7 +113,8 @@ def write_grown(source: Source, shape: Shape, output: Path, dtype: str | None = 
     return Grown(output, shape.parameters, total, dtype)
 
 
-def _config(source: Source, shape: Shape, dtype: str) -> dict[str, Any]:
+def grown_config(source: Source, shape: Shape, dtype: str) -> dict[str, Any]:
+    """The object of a grown model's config.json."""
     sizes = {
         "hidden_size": shape.hidden,
         "word_embed_proj_dim": shape.hidden,
@@ -126,12 +127,18 @@ def _config(source: Source, shape: Shape, dtype: str) -> dict[str, Any]:
     return {key: value for key, value in source.config.items() if key != "torch_dtype"} | sizes | {"dtype": dtype}
 
 
-def _stored(size: tuple[int, ...], dtype: str) -> torch.dtype:
-    return torch.float32 if len(size) == 1 else DTYPES[dtype]
+def stored_type(size: tuple[int, ...], dtype: torch.dtype) -> torch.dtype:
+    """The type of a grown tensor of that size: ``dtype`` for matrices, float32 for vectors."""
+    return torch.float32 if len(size) == 1 else dtype
+
+
+def stored_name(size: tuple[int, ...], dtype: torch.dtype) -> str:
+    """The same as a safetensors file calls it."""
+    return _NAMES[stored_type(size, dtype)]
 
 
 def _bytes(size: tuple[int, ...], dtype: str) -> int:
-    return math.prod(size) * _stored(size, dtype).itemsize
+    return math.prod(size) * stored_type(size, DTYPES[dtype]).itemsize
 
 
 def _check_disk(output: Path, total: int) -> None:
@@ -177,12 +184,12 @@ def _write_shard(
     end = 0
     for name, size in shard.items():
         start, end = end, end + _bytes(size, dtype)
-        header[name] = {"dtype": _NAMES[_stored(size, dtype)], "shape": list(size), "data_offsets": [start, end]}
+        header[name] = {"dtype": stored_name(size, DTYPES[dtype]), "shape": list(size), "data_offsets": [start, end]}
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for expected, size in shard.items():
             name, tensor = next(tensors)
-            assert (name, tuple(tensor.shape), tensor.dtype) == (expected, size, _stored(size, dtype))
+            assert (name, tuple(tensor.shape), tensor.dtype) == (expected, size, stored_type(size, DTYPES[dtype]))
             file.write(tensor.contiguous().view(torch.uint8).numpy().data)

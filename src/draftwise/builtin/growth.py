@@ -11,13 +11,17 @@ Pure functions of tensors, on whatever device the small ones lie: nothing here k
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from draftwise.builtin.shapes import PREFIX, Shape, check_reach
+
+Recipes = dict[str, Callable[[], Tensor]]
+"""Tensors that don't exist yet, by name: each call makes one."""
 
 
 class Units(NamedTuple):
@@ -81,23 +85,37 @@ class _Growth:
         """One that stands in the stream, [times D]."""
         return self.weights[name].float().repeat(self.times)
 
-    def reader(self, name: str, rows: Units, row_share: Tensor | None = None) -> Iterator[tuple[str, Tensor]]:
+    def reader(self, name: str, rows: Units, row_share: Tensor | None = None) -> Recipes:
         """A map from the stream to units; ``row_share`` [N] scales each."""
-        weight, bias = (self.weights[f"{name}.{kind}"][rows.source].double() for kind in ("weight", "bias"))
-        if row_share is not None:
-            weight, bias = weight * row_share[:, None], bias * row_share
-        carry = row_share is not None and math.frexp(self.stretch)[0] != 0.5  # a power of two costs no digit
-        yield "weight", divide(weight, self.times, self.dtype, carry)
-        yield "bias", bias.float()
 
-    def writer(self, name: str, columns: Units, lives: bool) -> Iterator[tuple[str, Tensor]]:
+        def chosen(kind: str) -> Tensor:
+            tensor = self.weights[f"{name}.{kind}"][rows.source].double()
+            return tensor if row_share is None else tensor * row_share.view(-1, *[1] * (tensor.dim() - 1))
+
+        def weight() -> Tensor:
+            carry = row_share is not None and math.frexp(self.stretch)[0] != 0.5  # a power of two costs no digit
+            return divide(chosen("weight"), self.times, self.dtype, carry)
+
+        return {"weight": weight, "bias": lambda: chosen("bias").float()}
+
+    def writer(self, name: str, columns: Units, lives: bool) -> Recipes:
         """A map from units to the stream; zero where the block is to add nothing."""
-        weight = self.weights[f"{name}.weight"].to(self.dtype)[:, columns.source].mul_(columns.share)
-        bias = self.vector(f"{name}.bias")
-        yield "weight", weight.repeat(self.times, 1) if lives else weight.new_zeros(self.big.hidden, weight.shape[1])
-        yield "bias", bias if lives else torch.zeros_like(bias)
 
-    def layer(self, source: int, lives: bool) -> Iterator[tuple[str, Tensor]]:
+        def weight() -> Tensor:
+            own = self.weights[f"{name}.weight"].to(self.dtype)[:, columns.source].mul_(columns.share)
+            return own.repeat(self.times, 1) if lives else own.new_zeros(self.big.hidden, own.shape[1])
+
+        def bias() -> Tensor:
+            own = self.vector(f"{name}.bias")
+            return own if lives else torch.zeros_like(own)
+
+        return {"weight": weight, "bias": bias}
+
+    def norm(self, name: str) -> Recipes:
+        """A norm over the stream."""
+        return {kind: partial(self.vector, f"{name}.{kind}") for kind in ("weight", "bias")}
+
+    def layer(self, source: int, lives: bool) -> Recipes:
         """One block's tensors, by their names within it."""
         name = f"{PREFIX}layers.{source}."
         attention = f"{name}self_attn."
@@ -108,11 +126,10 @@ class _Growth:
             "self_attn.out_proj": self.writer(f"{attention}out_proj", self.values, lives),
             "fc1": self.reader(f"{name}fc1", self.inner),
             "fc2": self.writer(f"{name}fc2", self.inner, lives),
+            "self_attn_layer_norm": self.norm(f"{name}self_attn_layer_norm"),
+            "final_layer_norm": self.norm(f"{name}final_layer_norm"),
         }
-        for part, tensors in parts.items():
-            yield from ((f"{part}.{kind}", tensor) for kind, tensor in tensors)
-        for part in ("self_attn_layer_norm", "final_layer_norm"):
-            yield from ((f"{part}.{kind}", self.vector(f"{name}{part}.{kind}")) for kind in ("weight", "bias"))
+        return {f"{part}.{kind}": recipe for part, kinds in parts.items() for kind, recipe in kinds.items()}
 
     def tokens(self) -> Tensor:
         """The token table: the small one's rows in every copy, and rows that keep the ids in excess from winning.
@@ -163,11 +180,11 @@ class _Growth:
         return torch.cat([table, table.new_zeros(self.big.positions - self.small.positions, self.big.hidden)])
 
 
-@torch.no_grad()
-def grown_tensors(
-    weights: Mapping[str, Tensor], small: Shape, big: Shape, dtype: torch.dtype
-) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the big model, one at a time, by the names and in the order of ``big.tensors()``.
+def growth_recipes(weights: Mapping[str, Tensor], small: Shape, big: Shape, dtype: torch.dtype) -> Recipes:
+    """How to make each tensor of the big model, by the names and in the order of ``big.tensors()``.
+
+    A recipe makes its tensor anew each time, so whoever asks decides in which order they come and how many there are
+    at once.
 
     Args:
         weights: the small model's tensors, by the names of ``small.tensors()``, on the device to grow on.
@@ -180,14 +197,23 @@ def grown_tensors(
     """
     check_reach(small, big)
     growth = _Growth(weights, small, big, dtype)
-    yield f"{PREFIX}embed_tokens.weight", growth.tokens()
-    yield f"{PREFIX}embed_positions.weight", growth.positions()
-    scale, shift = growth.final_norm()
-    yield f"{PREFIX}final_layer_norm.weight", scale
-    yield f"{PREFIX}final_layer_norm.bias", shift
+    recipes: Recipes = {
+        f"{PREFIX}embed_tokens.weight": growth.tokens,
+        f"{PREFIX}embed_positions.weight": growth.positions,
+        f"{PREFIX}final_layer_norm.weight": lambda: growth.final_norm()[0],
+        f"{PREFIX}final_layer_norm.bias": lambda: growth.final_norm()[1],
+    }
     before = -1
     for index in range(big.layers):
         source = index * small.layers // big.layers
-        for name, tensor in growth.layer(source, lives=source != before):
-            yield f"{PREFIX}layers.{index}.{name}", tensor
+        block = growth.layer(source, lives=source != before)
+        recipes |= {f"{PREFIX}layers.{index}.{name}": recipe for name, recipe in block.items()}
         before = source
+    return recipes
+
+
+def grown_tensors(
+    weights: Mapping[str, Tensor], small: Shape, big: Shape, dtype: torch.dtype
+) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of the big model one at a time, by name; arguments, order and errors as for ``growth_recipes``."""
+    return ((name, make()) for name, make in growth_recipes(weights, small, big, dtype).items())

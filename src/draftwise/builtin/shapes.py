@@ -116,6 +116,10 @@ def shape_of(config: Mapping[str, Any], where: str) -> Shape:
     return Shape(*sizes)  # type: ignore[arg-type]
 
 
+SIZES = ("hidden", "layers", "heads", "ffn", "vocab")
+"""What ``wanted_shape`` may be given."""
+
+
 def wanted_shape(
     small: Shape,
     like: str | None = None,
@@ -163,7 +167,7 @@ def _size(name: str, given: int | str | None, small: int, default: int) -> int:
     match = re.fullmatch(r"([x×]?)(\d{1,9})", str(given))
     if match is None or int(match[2]) == 0:
         raise DraftwiseError(
-            f"--{name} must be a whole number from 1 on, or ×k for k times the small one's, not {given!r}"
+            f"{name} must be a whole number from 1 on, or ×k for k times the small one's, not {given!r}"
         )
     return int(match[2]) * (small if match[1] else 1)
 
