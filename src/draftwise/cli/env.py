@@ -60,7 +60,8 @@ def _gpu(gpu: dict[str, str]) -> Iterator[str]:
 
 
 def _backend(choice: dict[str, Any]) -> str:
-    return choice["backend"] + (f" (passed over {'; '.join(choice['passed_over'])})" if choice["passed_over"] else "")
+    reasons = "; ".join(choice["passed_over"])
+    return f"{choice['backend']} (passed over {reasons})" if reasons else str(choice["backend"])
 
 
 def _speeds(bandwidth: dict[str, float]) -> str:

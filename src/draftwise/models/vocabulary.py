@@ -21,12 +21,9 @@ class LimitedVocabulary:
         """Wrap a model; ``absent`` are ids below ``size`` that stand for no token."""
         self.vocab_size = size
         self.implementation, self.backend = model.implementation, model.backend
-        self.start_token_id = model.start_token_id
-        self.max_positions = model.max_positions
+        self.start_token_id, self.max_positions = model.start_token_id, model.max_positions
         self.eos_token_ids = tuple(token for token in model.eos_token_ids if token < size)
-        self.device = model.device
-        self.dtype = model.dtype
-        self.bytes_per_pass = model.bytes_per_pass
+        self.device, self.dtype, self.bytes_per_pass = model.device, model.dtype, model.bytes_per_pass
         self.inner = model
         self.absent = torch.tensor(absent, dtype=torch.int64, device=model.device) if absent else None
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from draftwise.models.own.architecture import Architecture, NormName
-from draftwise.models.own.weights import Matrix, Norm
+from draftwise.models.own.weights import Norm
 
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
 
@@ -30,11 +30,6 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
 }
 """By transformers' names; each may overwrite its argument."""
-
-
-def linear(x: Tensor, matrix: Matrix) -> Tensor:
-    """A map of each row of x, [N, in] to [N, out]."""
-    return F.linear(x, matrix.weight, matrix.bias)
 
 
 def norm_of(architecture: Architecture, width: int) -> Callable[[Tensor, Norm], Tensor]:

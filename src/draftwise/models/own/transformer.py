@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from draftwise.models.own.architecture import Architecture, Residual
-from draftwise.models.own.functions import ACTIVATIONS, attention_of, linear, norm_of, soft_cap
+from draftwise.models.own.functions import ACTIVATIONS, attention_of, norm_of, soft_cap
 from draftwise.models.own.weights import Layer, Matrix, Weights
 from draftwise.models.own.window import Sight, Window, Windows
 from draftwise.models.protocol import BackendFacts
@@ -41,7 +42,7 @@ class Transformer:
         self.dtype = weights.tokens.dtype
         self.bytes_per_pass = weights.bytes_per_pass
         self.backend = BackendFacts("plain", exact=False)
-        self.linear: Callable[[Tensor, Matrix], Tensor] = linear
+        self.linear: Callable[[Tensor, Matrix], Tensor] = lambda x, matrix: F.linear(x, matrix.weight, matrix.bias)
         self._weights = weights
         self._layers = weights.layers
         self._windows = Windows(architecture, weights.positions, self.dtype, self.device)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from draftwise.models.backends.packed.attention import BLOCK, blocked_attention
+from draftwise.models.backends.packed.attention import BLOCK, BlockedAttention
 from draftwise.models.backends.packed.products import TiledProducts, instructions
 from draftwise.models.backends.packed.window import BlockedWindows, whole
 from draftwise.models.own import Architecture, Layer, Matrix, Transformer, Weights
@@ -27,10 +27,10 @@ class PackedTransformer(Transformer):
     def __init__(self, architecture: Architecture, weights: Weights, eos_token_ids: tuple[int, ...]) -> None:
         """Take weights whose matrices are packed, and find out whether this machine keeps a row's bits."""
         super().__init__(architecture, weights, eos_token_ids)
-        self._windows = BlockedWindows(architecture, weights.positions, self.dtype, self.device)
         self._products = TiledProducts(_matrices(weights))
         self.linear = self._products
-        self._mix = blocked_attention(architecture)
+        self._mix = BlockedAttention(architecture)
+        self._windows = BlockedWindows(architecture, weights.positions, self.dtype, self._mix)
         if architecture.activation not in _WHOLE_ROWS:
             self._activation = _by_rows(self._activation)
         self.backend = BackendFacts("packed", keeps_bits(self), instructions(self.dtype))
@@ -39,6 +39,7 @@ class PackedTransformer(Transformer):
     def new_cache(self, batch: int, capacity: int) -> Tensor:
         """A zeroed cache for ``batch`` rows of ``capacity`` positions and a spare one."""
         self._products.settle()
+        self._mix.settle()
         self._windows.prepare(capacity)
         shape = self.architecture
         return torch.zeros(

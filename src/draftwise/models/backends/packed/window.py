@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draftwise.models.backends.packed.attention import BLOCK, tile_of
+from draftwise.models.backends.packed.attention import BLOCK, BlockedAttention
+from draftwise.models.own import Architecture
 from draftwise.models.own.window import Sight, Window, Windows, rows_at, turns_of
 
 
@@ -20,6 +21,13 @@ class BlockedWindows(Windows):
 
     Heads of all rows then lie at even distances, so that one product takes them all without a copy.
     """
+
+    def __init__(
+        self, architecture: Architecture, learned: Tensor | None, dtype: torch.dtype, attention: BlockedAttention
+    ) -> None:
+        """Take what ``Windows`` takes; masks fit the attention's tiles."""
+        super().__init__(architecture, learned, dtype, torch.device("cpu"))
+        self._attention = attention
 
     def window(self, starts: Tensor, steps: int, cache: Tensor, span: int) -> Window:
         """The window of a pass; one kernel for any number of tokens, so one row is no special case."""
@@ -39,6 +47,6 @@ class BlockedWindows(Windows):
         keys, values = cache.flatten(2, 3).transpose(1, 2).unbind(3)
         mask = self._addressed_mask(positions, cache.shape[1], window)
         rows = mask.shape[2]
-        mask = F.pad(mask, (0, 0, 0, whole(rows, tile_of(rows)) - rows))
+        mask = F.pad(mask, (0, 0, 0, whole(rows, self._attention.tile(rows)) - rows))
         turns = None if table is None else turns_of(rows_at(table, positions))
         return Sight(keys.unbind(), values.unbind(), mask, turns)
