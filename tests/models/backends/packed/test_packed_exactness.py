@@ -106,7 +106,9 @@ def test_neighbours_change_no_bit(name: str, dtype: str) -> None:
 
 
 @every_dtype
-def test_the_built_in_target_says_that_it_is_exact_and_is(dtype: str) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_built_in_target_says_that_it_is_exact_and_is(dtype: str, threads: int) -> None:
+    torch.set_num_threads(threads)
     model: Any = load_model(target_directory(), dtype=dtype, backend="packed")
     assert model.backend.exact and model.backend.name == "packed" and "oneDNN" in model.backend.instructions
     tokens = torch.randint(0, model.vocab_size, (1, 140), generator=torch.Generator().manual_seed(3))
