@@ -45,7 +45,7 @@ class NativeTransformer:
         self.max_positions = architecture.max_positions
         self.eos_token_ids = eos_token_ids
         self.device = weights.tokens.device
-        self.dtype = weights.head.weight.dtype
+        self.dtype = weights.tokens.dtype  # of what is not int8
         self.bytes_per_pass = weights.bytes_per_pass
         self._layout = Layout(architecture, weights)
         instructions = library.draftwise_instructions(self._layout.structure.kind).decode()
