@@ -8,9 +8,9 @@ changes a bit of a query: a masked score weighs 0, and a block without a visible
 from __future__ import annotations
 
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
+
+from draftwise.models.backends.triton.kit import OPTIONS, kernel, tl, triton
 
 TILE = 16
 """Queries of one head of keys that a program takes: tokens, and for each the heads that share it."""
@@ -22,7 +22,7 @@ STRETCH = 128
 """Positions of a stretch in a round; while prompts are read a program walks them all."""
 
 
-@triton.jit(do_not_specialize=["steps", "span", "stretch"])
+@kernel("steps", "span", "stretch")
 def stretch_kernel(  # type: ignore[no-untyped-def]
     queries,
     entries,
@@ -93,7 +93,7 @@ def stretch_kernel(  # type: ignore[no-untyped-def]
     tl.store(figures + part * 2 + 1, weight, mask=real)
 
 
-@triton.jit(do_not_specialize=["steps", "batch", "stretch"])
+@kernel("steps", "batch", "stretch")
 def join_kernel(  # type: ignore[no-untyped-def]
     sums,
     figures,
@@ -172,8 +172,9 @@ def attention(
         block=BLOCK,
         num_warps=4,
         num_stages=2,
+        **OPTIONS,
     )
     join_kernel[(batch * steps, heads * groups)](
-        sums, figures, positions, out, steps, batch, stretch, **shape, num_warps=1
+        sums, figures, positions, out, steps, batch, stretch, **shape, num_warps=1, **OPTIONS
     )
     return out

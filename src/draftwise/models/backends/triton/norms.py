@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
 
+from draftwise.models.backends.triton.kit import OPTIONS, kernel, tl, triton
 from draftwise.models.own import Norm
 
 
-@triton.jit
+@kernel()
 def layer_norm_kernel(  # type: ignore[no-untyped-def]
     x, weight, bias, out, width, eps, has_weight: tl.constexpr, has_bias: tl.constexpr, padded: tl.constexpr
 ):
@@ -46,5 +45,6 @@ def layer_norm(x: Tensor, norm: Norm, eps: float) -> Tensor:
             has_bias=norm.bias is not None,
             padded=triton.next_power_of_2(width),
             num_warps=8 if width > 2048 else 4,
+            **OPTIONS,
         )
     return out

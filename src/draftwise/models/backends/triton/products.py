@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
 
+from draftwise.models.backends.triton.kit import OPTIONS, kernel, tl, triton
 from draftwise.models.own import Matrix
 
 FEW, MANY = 16, 64
@@ -34,7 +33,7 @@ ACTIVATIONS = {
 """Those that a product can end with, by transformers' names and the kernel's numbers."""
 
 
-@triton.jit
+@kernel()
 def activated(x, which: tl.constexpr):  # type: ignore[no-untyped-def]
     """The activation of that number."""
     if which == 1:
@@ -54,7 +53,7 @@ def activated(x, which: tl.constexpr):  # type: ignore[no-untyped-def]
     return x
 
 
-@triton.jit(do_not_specialize=["rows"])
+@kernel("rows")
 def product_kernel(  # type: ignore[no-untyped-def]
     x,
     weight,
@@ -132,6 +131,7 @@ def product(
         activation=ACTIVATIONS[activation],
         tile=tile,
         **shape,
+        **OPTIONS,
     )
     return out
 

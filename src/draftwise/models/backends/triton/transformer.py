@@ -99,7 +99,8 @@ class TritonTransformer(Transformer):
         x = x.flatten(0, 1)
         if weights.project_out is not None:
             x = self._product(x, weights.project_out)
-        logits = self._product(x, weights.head, out_dtype=torch.float32).unflatten(0, kept)
+        logits = self._product(x, weights.head, out_dtype=torch.float32)
+        logits = logits.view(*kept, logits.shape[-1])
         return logits if cap is None else soft_cap(logits, cap)
 
 
