@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from functools import cache
 from pathlib import Path
 from threading import Thread
@@ -130,6 +132,29 @@ def test_callers_on_several_threads_do_not_meet() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_passes_on_threads_of_its_own() -> None:
+    model, tokens, threads = model_of("llama", "float32"), ids(2, LENGTH), torch.get_num_threads()
+    model.bytes_per_pass *= 10**6
+    torch.set_num_threads(2)
+    try:
+        expected, cache = whole(model, tokens), model.new_cache(2, POSITIONS)  # torch's own threads don't survive a fork
+        child = os.fork()
+        if child == 0:
+            logits = model.forward(tokens, at(0, 0), cache, span=LENGTH, keep=LENGTH)
+            os._exit(0 if (logits.numpy() == expected.numpy()).all() else 1)
+        end = time.monotonic() + 20
+        while not (done := os.waitpid(child, os.WNOHANG))[0]:
+            if time.monotonic() > end:
+                os.kill(child, signal.SIGKILL)
+            time.sleep(0.01)
+        assert done[1] == 0
+    finally:
+        torch.set_num_threads(threads)
+        model.bytes_per_pass //= 10**6
 
 
 def test_a_model_gives_its_memory_back() -> None:

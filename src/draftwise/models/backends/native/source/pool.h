@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include <pthread.h>
+
 namespace draftwise {
 
 inline void rest() {
@@ -28,9 +30,10 @@ class Pool {
   public:
     using Work = void (*)(void* argument, int64_t piece, int64_t pieces);
 
-    // The one pool of the process, never destroyed: its threads end with the process.
+    // The one pool of the process, never destroyed: its threads end with the process. A forked process, which has none of
+    // them, gets a pool of its own.
     static Pool& shared() {
-        static Pool* pool = new Pool;
+        static Pool* pool = fresh(pool);
         return *pool;
     }
 
@@ -75,6 +78,12 @@ class Pool {
     }
 
   private:
+    static Pool* fresh(Pool*& place) {
+        static Pool** kept = &place;
+        pthread_atfork(nullptr, nullptr, [] { *kept = new Pool; });
+        return new Pool;
+    }
+
     // The ticket holds the step, its pieces and the next piece, so a piece can only be taken of the step it belongs to.
     bool take() {
         uint64_t ticket = ticket_.load(std::memory_order_acquire);
