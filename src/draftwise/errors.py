@@ -22,3 +22,8 @@ def one_line(error: Exception, limit: int = 200) -> str:
     """What another library's error says, as a single line of bearable length."""
     words = " ".join(str(error).split()) or type(error).__name__
     return words if len(words) <= limit else f"{words[:limit]}…"
+
+
+def not_numbers(dtype: object) -> DraftwiseError:
+    """What is raised where a target's last logits are NaN, computed in ``dtype``."""
+    return DraftwiseError(f"the target's logits are not numbers; {dtype} may be too narrow for this model")

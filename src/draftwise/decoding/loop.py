@@ -10,7 +10,7 @@ from torch import Tensor
 
 from draftwise.decoding.sampling import leading, none_of
 from draftwise.decoding.types import Context, Draft, Drafter, Round, Verdict, Verifier
-from draftwise.errors import DraftwiseError
+from draftwise.errors import not_numbers
 from draftwise.models.protocol import Cache, CausalLM
 
 
@@ -108,4 +108,4 @@ def read(columns: Sequence[Sequence[Any]]) -> list[Commit | None]:
 def check_numbers(logits: Tensor, target: CausalLM) -> None:
     """Look for NaN in the last round's logits: one in the cache makes every later logit one, so they tell of all."""
     if logits.isnan().any():
-        raise DraftwiseError(f"the target's logits are not numbers; {target.dtype} may be too narrow for this model")
+        raise not_numbers(target.dtype)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from draftwise.errors import DraftwiseError
+from draftwise.errors import DraftwiseError, not_numbers
 from draftwise.models.backends.native.library import native_library
 from draftwise.models.backends.native.structures import (
     LinesStructure,
@@ -57,7 +57,6 @@ class NativeRound:
     accepted: tuple[int, ...]
     drafted: tuple[int, ...]
     left: tuple[int, ...]
-    lengths: tuple[int, ...]
     passes: int
     nanoseconds: tuple[int, int, int]
 
@@ -93,15 +92,15 @@ class NativeRounds:
         self._dtype = target[0].dtype
         self._call = native_library().draftwise_round
         self._stops = torch.tensor(stops, dtype=torch.int64)
-        self._batch, self._most = len(ids), policy.most
+        self._batch = len(ids)
         self._columns = torch.zeros((self._batch, _FIXED + policy.most + 1), dtype=torch.int64)
         self._guesses = torch.zeros((self._batch, policy.most), dtype=torch.int64)
         self._kept = (ids, lengths, left, target, draft)
         self._lines = LinesStructure(
             *(part.data_ptr() for part in (ids, lengths, left, self._stops)), *ids.shape, len(self._stops), True
         )
-        thresholds = [_NEVER if value is None else value for value in _thresholds(policy)]
-        self._policy = PolicyStructure(policy.most, *thresholds)
+        thresholds = (policy.fallback_threshold, policy.rollback_threshold)
+        self._policy = PolicyStructure(policy.most, *(_NEVER if value is None else value for value in thresholds))
         self._outcome = OutcomeStructure(self._columns.data_ptr(), self._guesses.data_ptr())
         self._absent: list[Tensor] = []
         places = ids.shape[1]
@@ -123,14 +122,13 @@ class NativeRounds:
         self._lines.fresh = False
         if not outcome.numbers:
             raise not_numbers(self._dtype)
-        emitted, accepted, drafted, left, lengths, *block = zip(*self._columns.tolist(), strict=True)
+        emitted, accepted, drafted, left, _, *block = zip(*self._columns.tolist(), strict=True)
         blocks = list(zip(*block, strict=True))
         return NativeRound(
             emitted=tuple([row[:count] for row, count in zip(blocks, emitted, strict=True)]),
             accepted=accepted,
             drafted=drafted,
             left=left,
-            lengths=lengths,
             passes=outcome.passes,
             nanoseconds=(outcome.draft_ns, outcome.verify_ns, outcome.judge_ns),
         )
@@ -152,12 +150,3 @@ class NativeRounds:
             *(model.vocab_size, None if absent is None else absent.data_ptr()),
             *(0 if absent is None else len(absent), reach),
         )
-
-
-def _thresholds(policy: Policy) -> tuple[float | None, float | None]:
-    return policy.fallback_threshold, policy.rollback_threshold
-
-
-def not_numbers(dtype: torch.dtype) -> DraftwiseError:
-    """What is raised where a target's last logits are NaN."""
-    return DraftwiseError(f"the target's logits are not numbers; {dtype} may be too narrow for this model")
