@@ -52,7 +52,7 @@ class Recipe(NamedTuple):
 
 MODELS = {
     "builtin": Recipe("the built-in pair as it ships", None, None),
-    "opt-125m": Recipe("the built-in target grown to OPT-125m's shape, with the built-in draft", "facebook/opt-125m", 150),
+    "opt-125m": Recipe("the built-in target in OPT-125m's shape, with the built-in draft", "facebook/opt-125m", 150),
     "tiny": Recipe("the built-in draft, drafting for itself: a smoke test", None, None),
 }
 
@@ -79,7 +79,7 @@ def make_case(model: str, dtype: str, threads: int, store: Path) -> Case:
 
 
 def reference_engine(case: Case) -> Engine:
-    """draftwise's own engine for a case."""
+    """The engine of draftwise for a case."""
     return Engine.load(case.target, case.draft, dtype=case.dtype)
 
 

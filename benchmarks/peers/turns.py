@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import perf_counter, sleep
 from typing import Any
 
@@ -37,12 +38,12 @@ class PeerProcess:
         """Start it; OpenMP makes as many threads as asked for, which every peer's own setting says as well."""
         command = [sys.executable, "-m", "benchmarks.peers.worker", peer]
         paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        self.peer = peer
+        self.errors = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed with the process
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if not os.environ.get("PEERS_DEBUG") else None,
+            stderr=self.errors,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1", "PYTHONPATH": paths},
         )
@@ -70,7 +71,7 @@ class PeerProcess:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise Refused(f"its process ended with code {self.process.wait()}")
+            raise Refused(f"its process ended with code {self.process.wait()}: {self._last_words()}")
         self._settle()
         answer = json.loads(line)
         if "found" in answer:
@@ -86,9 +87,13 @@ class PeerProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.errors.close()
+
+    def _last_words(self) -> str:
+        self.errors.seek(0)
+        return (self.errors.read().strip() or "no message").splitlines()[-1]
 
     def _used(self) -> float:
         times = self.busy.cpu_times()

@@ -10,6 +10,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from time import perf_counter_ns
 from typing import Any, TextIO
@@ -63,8 +64,7 @@ class Worker:
         with quiet_collector():
             self.passes.fill(prompt)
             for width in order:
-                feed = self.passes.feed
-                spent, _ = timed(lambda ids=prompt[:width]: feed(ids))  # type: ignore[misc]
+                spent, _ = timed(partial(self.passes.feed, prompt[:width]))
                 taken.append((width, spent))
         return {"taken": taken}
 

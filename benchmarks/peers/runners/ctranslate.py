@@ -40,7 +40,7 @@ def load(case: Case) -> Loaded:
 
     def decode(ids: list[int], count: int) -> Sequence[int]:
         result = generator.generate_batch(
-            [[tokens[token] for token in ids]], max_length=count, end_token=[len(tokens)], include_prompt_in_result=False
+            [[tokens[token] for token in ids]], max_length=count, end_token=[], include_prompt_in_result=False
         )
         return list(result[0].sequences_ids[0])
 
@@ -51,7 +51,7 @@ def load(case: Case) -> Loaded:
 def _tokens(case: Case) -> list[str]:
     """The tokens by their ids."""
     tokenizer = Tokenizer.from_file(str(Path(case.target) / "tokenizer.json"))
-    return [tokenizer.id_to_token(token) for token in range(tokenizer.get_vocab_size())]
+    return [str(tokenizer.id_to_token(token)) for token in range(tokenizer.get_vocab_size())]
 
 
 def _converted(case: Case) -> Path:

@@ -1,4 +1,4 @@
-"""transformers on a CPU: ``generate`` with its defaults (attention by ``scaled_dot_product_attention``, dynamic cache)."""
+"""transformers on a CPU: ``generate`` with its defaults, a dynamic cache and PyTorch's fused attention among them."""
 
 from __future__ import annotations
 

@@ -59,16 +59,21 @@ class _Flat(torch.nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, ids: Tensor, attention_mask: Tensor, position_ids: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
-        """Logits, then keys and values of each layer; ``past`` are those before, [B, heads, S, head size] each."""
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, *past: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Logits, then keys and values of each layer; ``past`` are those before, [B, heads, S, head size] each.
+
+        The names matter: OpenVINO GenAI finds a model's inputs by them.
+        """
         cache = DynamicCache()
         for keys, values in zip(past[::2], past[1::2], strict=True):
             layer = DynamicLayer()
             layer.keys, layer.values, layer.is_initialized = keys, values, True
             layer.dtype, layer.device = keys.dtype, keys.device
             cache.layers.append(layer)
-        mask = _mask(ids.shape[1], attention_mask)
-        out = self.model(input_ids=ids, attention_mask=mask, position_ids=position_ids, past_key_values=cache)
+        mask = _mask(input_ids.shape[1], attention_mask)
+        out = self.model(input_ids=input_ids, attention_mask=mask, position_ids=position_ids, past_key_values=cache)
         return (out.logits, *(state for layer in cache.layers for state in (layer.keys, layer.values)))
 
 

@@ -23,7 +23,8 @@ def load(case: Case) -> Loaded:
     target, draft = (str(exported(directory, case)) for directory in (case.target, case.draft))
     options = {**properties(case), "scheduler_config": _scheduler()}
     plain = genai.LLMPipeline(target, "CPU", **options)
-    drafted = genai.LLMPipeline(target, "CPU", draft_model=genai.draft_model(draft, "CPU", **properties(case)), **options)
+    small = genai.draft_model(draft, "CPU", **properties(case))
+    drafted = genai.LLMPipeline(target, "CPU", draft_model=small, **options)
     lookup = genai.LLMPipeline(target, "CPU", prompt_lookup=True, **options)
     return Loaded(
         {
