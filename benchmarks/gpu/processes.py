@@ -26,13 +26,16 @@ def run_within(
         grace: seconds after which it is killed nevertheless.
 
     Raises:
+        RuntimeError: no time is left to begin.
         subprocess.TimeoutExpired: it had to be killed.
     """
+    if seconds <= 0:
+        raise RuntimeError("no time was left for it")
     with log.open("wb") as file:
         child = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
         _running.append(child)
         try:
-            return child.wait(max(0.0, seconds))
+            return child.wait(seconds)
         except subprocess.TimeoutExpired:
             child.send_signal(stop)
             return child.wait(grace)

@@ -75,7 +75,7 @@ DRY = Scale(
     backend="plain",
     target="grown:layers=9",
     draft="grown:layers=3",
-    seconds=90,
+    seconds=500,
     copied_bytes=16 << 20,
     speed_tokens=8,
     exact_prompts=1,

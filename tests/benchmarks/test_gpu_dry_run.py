@@ -29,7 +29,7 @@ SCRIPT = ROOT / "benchmarks" / "gpu" / "run.sh"
 
 def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONWARNINGS": "ignore", **variables}
-    return subprocess.run([SCRIPT, *arguments], env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run([SCRIPT, *arguments], env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

@@ -115,3 +115,21 @@ def test_a_device_that_is_full_is_said(monkeypatch: pytest.MonkeyPatch, tiny: Pa
     monkeypatch.setattr("draftwise.builtin.growth.divide", full)
     with pytest.raises(DraftwiseError, match=r"can't grow .*q_proj.weight' on cpu \(CUDA out of memory"):
         opened.checkpoint.take("model.decoder.layers.0.self_attn.q_proj.weight", 64, 64)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_a_device_grows_what_the_processor_grows(dtype: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    names = ("embed_tokens.weight", "final_layer_norm.bias", "layers.0.self_attn.q_proj.weight", "layers.9.fc2.weight")
+    big = {name: PUBLISHED["facebook/opt-2.7b"].tensors()[f"model.decoder.{name}"] for name in names}
+    there, here = (
+        open_grown(
+            ModelSpec("grown:facebook/opt-2.7b", dtype=dtype, device=device, backend="plain"), target_directory()
+        )
+        for device in ("cuda", "cpu")
+    )
+    for name, shape in big.items():
+        grown = there.checkpoint.take(f"model.decoder.{name}", *shape)
+        assert grown.is_cuda and torch.equal(grown.cpu(), here.checkpoint.take(f"model.decoder.{name}", *shape)), name

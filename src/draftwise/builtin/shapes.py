@@ -83,8 +83,8 @@ def published(name: str) -> Shape:
     full = name if name.startswith(_OWNER) else _OWNER + name
     if full == _POST_NORM:
         raise DraftwiseError(
-            f"can't grow to {name!r}: its norms stand behind the blocks, where no block can be left without effect, "
-            f"and its token vectors are narrower than its stream; choose from: {', '.join(PUBLISHED)}"
+            f"can't grow to {name!r}: its norms stand behind the blocks and scale the whole stream, which no copy of a "
+            f"model with norms in front can undo; choose from: {', '.join(PUBLISHED)}"
         )
     if full not in PUBLISHED:
         raise unknown_name("model to be like", name, PUBLISHED)
