@@ -94,7 +94,8 @@ class Engine:
         """Load models from Hugging Face-format directories or the Hub, or the pair that ships with the package.
 
         Args:
-            target: a directory, a Hub id, or "builtin" (which brings its own draft unless one is named).
+            target: a directory, a Hub id, "builtin" (which brings its own draft unless one is named), or the built-in
+                model grown as it is loaded, "grown:facebook/opt-6.7b" say.
             draft: the same, or None: then only method "as" runs.
             dtype: float32, bfloat16, float16 or float64; or int8, which is that of the matrices alone.
             device: "cpu", "cuda" or "cuda:N".

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,8 +155,8 @@ def _describe(
             "drafts": [_facts(name, opened[name], model) for name, model in small.items()],
         },
         "sha256": {
-            "target": directory_hashes(pairing.target.directory),
-            "drafts": {name: directory_hashes(model.directory) for name, model in opened.items()},
+            "target": _hashes(pairing.target),
+            "drafts": {name: _hashes(model) for name, model in opened.items()},
         },
     }
 
@@ -174,6 +175,17 @@ def _facts(name: str, opened: OpenModel, model: CausalLM) -> dict[str, Any]:
         "device": str(model.device),
         "context": model.max_positions,
     }
+
+
+def _hashes(opened: OpenModel) -> dict[str, str]:
+    """SHA-256 of a model's files by name; of one that is grown as it is loaded, the small one's, and its own config's."""
+    from draftwise.builtin.on_demand import is_grown
+
+    hashes = directory_hashes(opened.directory)
+    if is_grown(opened.spec.name):
+        config = json.dumps(opened.config, sort_keys=True).encode()
+        hashes["config.json"] = hashlib.sha256(config).hexdigest()
+    return hashes
 
 
 def directory_hashes(directory: Path) -> dict[str, str]:
