@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import click
 
@@ -71,14 +72,7 @@ def command(
         (model, dtype) for model in names(models, tuple(MODELS), "model") for dtype in names(dtypes, DTYPES, "dtype")
     ]
     found: list[Measured] = []
-    environment = {
-        "machine": machine_facts(),
-        "state": machine_state(),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "-m", "benchmarks.peers", *sys.argv[1:]]),
-        "threads": threads,
-        "seed": seed,
-    }
+    environment = describe("benchmarks.peers", threads, seed)
     for place, (model, dtype) in enumerate(wanted):
         left = budget * 60 - (perf_counter() - began)
         click.echo(f"{model}, {dtype}: {left / 60:.1f} minutes left for {len(wanted) - place} cases")
@@ -89,6 +83,18 @@ def command(
         path = table.write(found, rows_of(chosen), environment, output)
     click.echo(path.read_text("utf-8"))
     click.echo(f"written to {path} and {path.with_suffix('.json')} after {(perf_counter() - began) / 60:.1f} minutes")
+
+
+def describe(module: str, threads: int, seed: int) -> dict[str, Any]:
+    """The machine, its state before the turns, and the command, as JSON values; ``seed`` orders turns and draws."""
+    return {
+        "machine": machine_facts(),
+        "state": machine_state(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", "-m", module, *sys.argv[1:]]),
+        "threads": threads,
+        "seed": seed,
+    }
 
 
 def _questions(case: Case, prompts: int, tokens: int) -> list[Question]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -105,11 +104,3 @@ def _choose(engine: Engine, count: int, context: int | None, tokens: int) -> lis
     else:
         found.sort(key=lambda one: abs(len(one[2]) + tokens // 2 - context))
     return [(name, ids) for name, _, ids in found[:count]]
-
-
-def first_difference(ids: Sequence[int], others: Sequence[int]) -> int | None:
-    """The first position at which two answers differ, from 0; None where they are equal."""
-    for place, (one, other) in enumerate(zip(ids, others, strict=False)):
-        if one != other:
-            return place
-    return None if len(ids) == len(others) else min(len(ids), len(others))

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.cases import first_difference
 from benchmarks.peers.measure import Measured, Sample
 from benchmarks.peers.rows import BASELINE, OWN, Row
 from draftwise.analysis.bootstrap import Estimate, Resampling
+from draftwise.analysis.checks import EQUAL, first_difference
 
 Floats = NDArray[np.float64]
 
@@ -98,10 +98,10 @@ def _medians(samples: Sequence[Sample]) -> tuple[float, float, float]:
 
 def _agreement(measured: Measured, samples: Sequence[Sample]) -> tuple[int, int, int | None]:
     """How many prompts had draftwise's plain answer every time, of how many, and the earliest other token's place."""
-    found: dict[int, list[int | None]] = {}
+    found: dict[int, list[int]] = {}
     for one in samples:
         difference = first_difference(one.ids, measured.questions[one.prompt].answer)
         found.setdefault(one.prompt, []).append(difference)
-    equal = sum(all(place is None for place in places) for places in found.values())
-    others = [place + 1 for places in found.values() for place in places if place is not None]
+    equal = sum(all(place == EQUAL for place in places) for places in found.values())
+    others = [place + 1 for places in found.values() for place in places if place != EQUAL]
     return equal, len(found), min(others, default=None)

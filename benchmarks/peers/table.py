@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from benchmarks.peers.cases import MODELS
 from benchmarks.peers.figures import RowFigures, figures
 from benchmarks.peers.measure import Measured
 from benchmarks.peers.rows import BASELINE, Row
+from benchmarks.speed.baseline import machine_name
 from draftwise.analysis.bootstrap import Estimate
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,24 +34,20 @@ in the same type; else where the first other token stands.
 def markdown(found: Sequence[Measured], rows: Sequence[Row], environment: Mapping[str, Any]) -> str:
     """The whole report."""
     seed = environment["seed"]
-    return "\n".join([_top(environment), *(_section(one, rows, seed) for one in found), LEGEND])
+    return "\n".join([top(environment, "Peers"), *(_section(one, rows, seed) for one in found), LEGEND])
 
 
-def _top(environment: Mapping[str, Any]) -> str:
+def top(environment: Mapping[str, Any], title: str) -> str:
+    """The heading and where, when and how it was measured."""
     machine = environment["machine"]
     revision = machine["revision"] or {}
     changed = " with changes" if revision.get("dirty") else ""
     cores, memory = machine["cores"], machine["memory_bytes"] / 2**30
     return (
-        f"# Peers on {machine['cpu']}\n\n{cores} cores, {memory:.0f} GiB; {environment['threads']} threads each; "
+        f"# {title} on {machine['cpu']}\n\n{cores} cores, {memory:.0f} GiB; {environment['threads']} threads each; "
         f"{environment['time']}; draftwise at {revision.get('commit', 'no known commit')[:12]}{changed}; "
-        f"seed {seed_of(environment)}; `{environment['command']}`\n"
+        f"seed {environment['seed']}; `{environment['command']}`\n"
     )
-
-
-def seed_of(environment: Mapping[str, Any]) -> int:
-    """The seed of the order of turns and of the intervals' draws."""
-    return int(environment["seed"])
 
 
 def _section(measured: Measured, rows: Sequence[Row], seed: int) -> str:
@@ -77,14 +73,15 @@ def _line(one: RowFigures) -> str:
         f"{one.token_ms:.2f}",
         f"{one.first_ms:.1f}",
         f"{one.whole_ms:.2f}",
-        "1" if one.row.label == BASELINE else _ratio(one.against_baseline),
-        _ratio(one.own_against_it),
+        "1" if one.row.label == BASELINE else ratio(one.against_baseline),
+        ratio(one.own_against_it),
         same,
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _ratio(found: Estimate | None) -> str:
+def ratio(found: Estimate | None) -> str:
+    """A ratio and its interval; nothing where there is none."""
     if found is None or found.value is None:
         return ""
     interval = f" [{found.low:.2f}, {found.high:.2f}]" if found.low is not None and found.high is not None else ""
@@ -101,21 +98,15 @@ def _facts(found: Mapping[str, Any]) -> str:
 
 def write(found: Sequence[Measured], rows: Sequence[Row], environment: Mapping[str, Any], directory: Path) -> Path:
     """Write both files, named after the machine; gives the Markdown's path."""
-    place = directory / machine_name(environment["machine"])
+    place = directory / machine_name()
     directory.mkdir(parents=True, exist_ok=True)
     cases = [
         {
             "measured": one,
-            "figures": {line.row.label: line for line in figures(one, rows, seed_of(environment))},
+            "figures": {line.row.label: line for line in figures(one, rows, environment["seed"])},
         }
         for one in found
     ]
     place.with_suffix(".json").write_bytes(msgspec.json.encode({"environment": environment, "cases": cases}) + b"\n")
     place.with_suffix(".md").write_text(markdown(found, rows, environment), "utf-8")
     return place.with_suffix(".md")
-
-
-def machine_name(machine: Mapping[str, Any]) -> str:
-    """The processor and its cores, fit for a file's name."""
-    cpu = re.sub(r"\((r|tm)\)", "", str(machine["cpu"]).lower())
-    return f"{re.sub(r'[^a-z0-9]+', '-', cpu).strip('-')}-{machine['cores']}-cores"

@@ -56,6 +56,10 @@ class PeerProcess:
         """Load a pair; as ``Worker.load``."""
         return self.ask("load", case=asdict(case))
 
+    def load_passes(self, case: Case) -> dict[str, Any]:
+        """Load a target alone; as ``Worker.load_passes``."""
+        return self.ask("load_passes", case=asdict(case))
+
     def ask(self, operation: str, **details: Any) -> dict[str, Any]:
         """Have it do something, and wait until it sleeps again.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ def load(case: Case) -> Loaded:
 def _facts(engine: Engine) -> dict[str, Any]:
     """Which backend runs the passes of each model, as the models themselves say it."""
     models = {"target": engine.target, "draft": engine.draft}
-    return {name: str(getattr(model, "backend", model.implementation)) for name, model in models.items() if model}
+    return {name: asdict(model.backend) for name, model in models.items() if model}
 
 
 class OwnPasses:
