@@ -23,7 +23,7 @@ class Queue:
         self.events: list[str] = []
         monkeypatch.setattr(clock, "synchronize", self.wait)
         monkeypatch.setattr("draftwise.clock.perf_counter_ns", lambda: self.now)
-        monkeypatch.setattr("draftwise.engine.perf_counter_ns", lambda: self.now)
+        monkeypatch.setattr("draftwise.running.perf_counter_ns", lambda: self.now)
 
     def take(self) -> None:
         self.now, self.owed = self.now + HOST, self.owed + DEVICE

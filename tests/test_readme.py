@@ -18,6 +18,8 @@ STAND_INS = {
     "org/target": str(target_directory()),
     "path/draft": str(draft_directory()),
     "experiments/opt-6.7b.toml": str(ROOT / "experiments" / "builtin.toml"),  # the same sweep without a download
+    "grown:facebook/opt-6.7b": "grown:layers=9",
+    "grown:facebook/opt-125m": "grown:layers=3",
 }
 
 

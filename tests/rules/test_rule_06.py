@@ -16,7 +16,7 @@ import pytest
 import torch
 from bed import EOS, TASKS, Reader, bench, reader, settings, summary_of, warnings_of
 
-from draftwise import clock, engine
+from draftwise import clock, engine, running
 from draftwise.bench import measure
 from draftwise.bench.runner import run_bench
 from toys import Toy, toy
@@ -52,7 +52,7 @@ def test_an_answers_times_are_those_of_the_wall() -> None:
     check_wall()
 
 
-@pytest.mark.parametrize("module", [clock, engine])
+@pytest.mark.parametrize("module", [clock, running])
 def test_planted_a_clock_of_the_processors_time_is_caught(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "perf_counter_ns", time.process_time_ns)
     with pytest.raises(AssertionError):
@@ -83,7 +83,7 @@ def test_planted_a_clock_that_is_set_back_spoils_the_sample_it_falls_in(tmp_path
 
 
 def test_the_clock_that_a_run_reads_by_itself_is_the_monotonic_one() -> None:
-    assert clock.perf_counter_ns is engine.perf_counter_ns is time.perf_counter_ns
+    assert clock.perf_counter_ns is running.perf_counter_ns is time.perf_counter_ns
     for taker in (run_bench, measure.Bench):
         assert inspect.signature(taker).parameters["clock"].default is time.perf_counter_ns
     assert time.get_clock_info("perf_counter").monotonic
