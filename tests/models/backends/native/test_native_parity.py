@@ -141,7 +141,9 @@ def test_a_forked_process_passes_on_threads_of_its_own() -> None:
     model.bytes_per_pass *= 10**6
     torch.set_num_threads(2)
     try:
-        expected, cache = whole(model, tokens), model.new_cache(2, POSITIONS)  # torch's own threads don't survive a fork
+        expected = whole(model, tokens)
+        cache = model.new_cache(2, POSITIONS)  # before the fork, which torch's own threads don't survive
+        time.sleep(0.1)  # until the helper sleeps
         child = os.fork()
         if child == 0:
             logits = model.forward(tokens, at(0, 0), cache, span=LENGTH, keep=LENGTH)
