@@ -17,13 +17,6 @@ from draftwise.analysis.checks import EQUAL, first_difference
 Floats = NDArray[np.float64]
 
 
-class Times(NamedTuple):
-    """A row's turns as arrays [P, 1, R], NaN where one is missing: tokens after the first, and seconds."""
-
-    tokens: Floats
-    seconds: Floats
-
-
 class RowFigures(NamedTuple):
     """A line of the table.
 
@@ -32,8 +25,9 @@ class RowFigures(NamedTuple):
         token_ms: median milliseconds of each token after the first.
         first_ms: median milliseconds to the first token, all of the prompt included.
         whole_ms: median milliseconds of a whole answer divided by its tokens.
-        against_baseline: this row's tokens a second by the baseline's; None where noise swallowed a rate.
-        own_against_it: the tokens a second of draftwise's row of the same kind by this row's.
+        against_baseline: this row's tokens a second by the baseline's: the geometric mean over pairs of turns on one
+            prompt in one round.
+        own_against_it: the same for draftwise's row of the same kind by this row.
         equal: prompts whose every answer was draftwise's plain one.
         prompts: that were answered.
         differs: the first position that differs in any answer, counted from 1; None where none does.
@@ -58,13 +52,12 @@ def figures(measured: Measured, rows: Sequence[Row], seed: int) -> list[RowFigur
     shape = (len(measured.questions), 1, repeats)
     draws = Resampling(shape, seed)
     by_row = {row.label: [one for one in measured.samples if one.row == row.label] for row in rows}
-    times = {label: _times(samples, shape) for label, samples in by_row.items() if samples}
+    logs = {label: _logs(samples, shape) for label, samples in by_row.items() if samples}
 
     def ratio(label: str, base: str) -> Estimate | None:
-        if label == base or label not in times or base not in times:
+        if label == base or label not in logs or base not in logs:
             return None
-        found = draws.rate_ratio(*times[label], *times[base])
-        return found if found.value is not None and found.value > 0 else None
+        return draws.geometric_mean(logs[label] - logs[base])
 
     return [
         RowFigures(
@@ -80,17 +73,19 @@ def figures(measured: Measured, rows: Sequence[Row], seed: int) -> list[RowFigur
     ]
 
 
-def _times(samples: Sequence[Sample], shape: tuple[int, int, int]) -> Times:
-    tokens, seconds = np.full(shape, np.nan), np.full(shape, np.nan)
+def _logs(samples: Sequence[Sample], shape: tuple[int, int, int]) -> Floats:
+    """The logs of the rates after the first token, NaN where there is no turn, or one that a busy machine garbled."""
+    logs = np.full(shape, np.nan)
     for one in samples:
-        place = (one.prompt, 0, one.repeat)
-        tokens[place], seconds[place] = len(one.ids) - 1, (one.all_ns - one.first_ns) / 1e9
-    return Times(tokens, seconds)
+        seconds = (one.all_ns - one.first_ns) / 1e9
+        if seconds > 0 and len(one.ids) > 1:
+            logs[one.prompt, 0, one.repeat] = np.log((len(one.ids) - 1) / seconds)
+    return logs
 
 
 def _medians(samples: Sequence[Sample]) -> tuple[float, float, float]:
     return (
-        median((one.all_ns - one.first_ns) / (len(one.ids) - 1) for one in samples) / 1e6,
+        median((one.all_ns - one.first_ns) / max(1, len(one.ids) - 1) for one in samples) / 1e6,
         median(one.first_ns for one in samples) / 1e6,
         median(one.all_ns / len(one.ids) for one in samples) / 1e6,
     )

@@ -24,10 +24,10 @@ HEADER = (
 LEGEND = f"""\
 *ms a token*: median over turns of (time of n tokens − time of one) / (n − 1), both of whole calls from outside, so
 that prefill is apart in the same way for all. *first token*: median time of a call for one token. *whole answer*: the
-time of n tokens / n. *×*: tokens a second after the first, by those of "{BASELINE}", with the 95 % interval
-over prompts and repeats; empty where a busy machine gave no rate. *draftwise is ×*: draftwise's row of the same kind
-(plain, draft model, prompt lookup) by this row. *same ids*: prompts with exactly the ids of draftwise's plain decoding
-in the same type; else where the first other token stands.
+time of n tokens / n. *×*: tokens a second after the first, by those of "{BASELINE}" on the same prompt in
+the same round, as a geometric mean with its 95 % interval over prompts and repeats. *draftwise is ×*: draftwise's row
+of the same kind (plain, draft model, prompt lookup) by this row. *same ids*: prompts with exactly the ids of
+draftwise's plain decoding in the same type; else where the first other token stands.
 """
 
 

@@ -178,7 +178,7 @@ def _facts(name: str, opened: OpenModel, model: CausalLM) -> dict[str, Any]:
 
 
 def _hashes(opened: OpenModel) -> dict[str, str]:
-    """SHA-256 of a model's files by name; of one that is grown as it is loaded, the small one's, and its own config's."""
+    """SHA-256 of a model's files by name; of one grown as it is loaded, the small one's and its own config's."""
     from draftwise.builtin.on_demand import is_grown
 
     hashes = directory_hashes(opened.directory)

@@ -72,7 +72,7 @@ class BenchSettings:
     value of such an option is the first of them.
     """
 
-    target: str = option(BUILTIN, "The target: a model directory, a Hub id, grown:MODEL, or the pair that ships.", _text)
+    target: str = option(BUILTIN, "The target: a model directory, a Hub id, grown:MODEL or the pair that ships.", _text)
     draft: str | None = option(
         None, "The draft: a model directory, a Hub id or grown:MODEL; the built-in target has its own.", _or_none(_text)
     )
