@@ -44,7 +44,7 @@ def names(text: str, known: tuple[str, ...], what: str) -> tuple[str, ...]:
 @click.option("--prompts", default=16, show_default=True, help="Prompts of each case.")
 @click.option("--repeats", default=5, show_default=True, help="Rounds of each case, if the time allows.")
 @click.option("--tokens", default=32, show_default=True, help="New tokens of an answer at most.")
-@click.option("--budget", default=10.0, show_default=True, help="Minutes for all; each case has one round at least.")
+@click.option("--budget", default=10.0, show_default=True, help="Minutes for all; each case has four prompts at least.")
 @click.option("--seed", default=0, show_default=True, help="Of the order of turns and of the intervals' draws.")
 @click.option("--store", default=STORE, type=click.Path(path_type=Path), show_default=True, help="Converted models.")
 @click.option("--output", default=table.RESULTS, type=click.Path(path_type=Path), help="Where the results go.")

@@ -12,6 +12,9 @@ from benchmarks.peers.cases import Case, Question
 from benchmarks.peers.rows import Row, missing, rows_of
 from benchmarks.peers.turns import PeerProcess, Refused
 
+FEWEST = 4
+"""Prompts that are measured however long they take."""
+
 Say = Callable[[str], None]
 
 
@@ -50,7 +53,7 @@ class Measured:
 
 
 class Limits(NamedTuple):
-    """How much is measured: rounds at most, and seconds after which none begins; the first is always finished."""
+    """How much is measured: rounds at most, and seconds for a case, its loading and at least ``FEWEST`` prompts included."""
 
     repeats: int
     seconds: float
@@ -61,13 +64,15 @@ def measure(case: Case, questions: Sequence[Question], peers: tuple[str, ...], l
     """Start the peers, let them take turns, and end them."""
     found = Measured(case, list(questions))
     rows = rows_of(peers)
+    end = perf_counter() + limits.seconds
     processes = start(peers, case, found.unable)
     try:
         able = _load(processes, rows, found, say)
         began = perf_counter()
         warm = _warm(processes, able, found)
-        say(_estimate(len(warm), perf_counter() - began, len(questions), limits))
-        _rounds(processes, warm, found, limits)
+        began, each = perf_counter(), perf_counter() - began
+        say(_estimate(len(warm), each, len(questions), limits.repeats, end - began))
+        _rounds(processes, warm, found, limits, end)
         found.seconds = perf_counter() - began
         found.idle = {name: one.used_asleep / one.slept for name, one in processes.items() if one.slept}
     finally:
@@ -121,23 +126,23 @@ def _turn(processes: dict[str, PeerProcess], row: Row, question: Question) -> di
     return processes[row.peer].ask("decode", mode=row.mode, prompt=question.prompt, tokens=len(question.answer))
 
 
-def _estimate(rows: int, seconds: float, prompts: int, limits: Limits) -> str:
-    whole = seconds * prompts * limits.repeats
+def _estimate(rows: int, each: float, prompts: int, repeats: int, left: float) -> str:
+    """What is to come, from the seconds that all rows took for one prompt and those that are left."""
+    whole = max(min(each * prompts * repeats, left), each * min(FEWEST, prompts))
     return (
-        f"  {rows} rows, {prompts} prompts, up to {limits.repeats} rounds: about {seconds * prompts:.0f} s a round, "
-        f"{max(min(whole, limits.seconds), seconds * prompts):.0f} s in all"
+        f"  {rows} rows, {prompts} prompts, up to {repeats} rounds: about {each * prompts:.0f} s a round, "
+        f"{whole:.0f} s in all"
     )
 
 
-def _rounds(processes: dict[str, PeerProcess], rows: list[Row], found: Measured, limits: Limits) -> None:
+def _rounds(processes: dict[str, PeerProcess], rows: list[Row], found: Measured, limits: Limits, end: float) -> None:
     """Take turns until the repeats are done or the time is up."""
     shuffle = random.Random(limits.seed).shuffle
-    end = perf_counter() + limits.seconds
     prompts, rows = list(range(len(found.questions))), list(rows)
     for repeat in range(limits.repeats):
         shuffle(prompts)
-        for prompt in prompts:
-            if repeat and perf_counter() > end:
+        for place, prompt in enumerate(prompts):
+            if perf_counter() > end and (repeat or place >= FEWEST):
                 return
             shuffle(rows)
             for row in list(rows):

@@ -52,11 +52,12 @@ def top(environment: Mapping[str, Any], title: str) -> str:
 
 def _section(measured: Measured, rows: Sequence[Row], seed: int) -> str:
     case = measured.case
-    prompts = [len(one.prompt) for one in measured.questions]
-    answers = [len(one.answer) for one in measured.questions]
+    asked = [measured.questions[place] for place in sorted({sample.prompt for sample in measured.samples})]
+    prompts = [len(one.prompt) for one in asked]
+    answers = [len(one.answer) for one in asked]
     head = (
-        f"## {case.model}, {case.dtype}\n\n{MODELS[case.model].about}; {len(prompts)} prompts of {min(prompts)} to "
-        f"{max(prompts)} tokens, answers of {min(answers)} to {max(answers)}\n"
+        f"## {case.model}, {case.dtype}\n\n{MODELS[case.model].about}; {len(prompts)} prompts of {span(prompts)} "
+        f"tokens, answers of {span(answers)}\n"
     )
     lines = {one.row.label: _line(one) for one in figures(measured, rows, seed)}
     reasons = {label: f"| {label} | no: {reason} | | | | | |" for label, reason in measured.unable.items()}
@@ -64,6 +65,11 @@ def _section(measured: Measured, rows: Sequence[Row], seed: int) -> str:
     facts = "\n".join(f"- {peer}: {_facts(found)}" for peer, found in measured.facts.items())
     idle = ", ".join(f"{peer} {share:.1%}" for peer, share in measured.idle.items())
     return f"{head}\n{table}\n\n{facts}\n- share of a core used by each while others worked: {idle}\n"
+
+
+def span(sizes: Sequence[int]) -> str:
+    """The least and the largest."""
+    return f"{min(sizes, default=0)} to {max(sizes, default=0)}"
 
 
 def _line(one: RowFigures) -> str:
