@@ -53,7 +53,7 @@ class Measured:
 
 
 class Limits(NamedTuple):
-    """How much is measured: rounds at most, and seconds for a case, its loading and at least ``FEWEST`` prompts included."""
+    """Rounds at most; seconds for a case with its loading, ``FEWEST`` prompts assured; the seed of the order."""
 
     repeats: int
     seconds: float
