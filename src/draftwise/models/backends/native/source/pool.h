@@ -103,12 +103,14 @@ class Pool {
         int idle = 0;
         for (;;) {
             if (index < active_.load(std::memory_order_relaxed) && take()) {
+                avoid_leader();
                 idle = 0;
             } else if (++idle < 20000) {
                 if (idle % 256 == 0) avoid_leader();
                 rest();
             } else {
                 sleep();
+                avoid_leader();
                 idle = 0;
             }
         }
