@@ -185,10 +185,11 @@ class Forward {
     void prepare(const Layer& layer, float* head, int64_t index, int64_t place) const {
         int64_t width = model_.head_dim;
         if (model_.query_key_norm) {
-            alignas(64) static thread_local float room[1024];
+            static thread_local std::vector<float> room;
+            if (static_cast<int64_t>(room.size()) < cache_.row) room.resize(cache_.row);
             Norm norm = {layer.query_key_norm.weight ? layer.query_key_norm.weight + index * width : nullptr, nullptr};
-            normalize(model_, norm, head, width, room);
-            std::memcpy(head, room, width * sizeof(float));
+            normalize(model_, norm, head, width, room.data());
+            std::memcpy(head, room.data(), width * sizeof(float));
         }
         if (layer.turns)
             turn(layer.turns + std::min(place, model_.turn_positions - 1) * 2 * layer.turn_width, layer.turn_width, head);
