@@ -26,7 +26,7 @@ def opt_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="session")
 def native() -> None:
     """The native backend; without a compiler tests are skipped, or fail where DRAFTWISE_COMPILER is "required"."""
-    from draftwise.models.backends.native.library import try_library
+    from draftwise.models.backends.native.compiled import try_library
 
     reason = try_library().reason
     if reason is not None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from time import perf_counter_ns, thread_time_ns
 
-from draftwise.decoding.loop import Commit
-from draftwise.decoding.types import Context, Drafter, Round, Verifier
+from draftwise.decoding.loop import Commit, read
+from draftwise.decoding.types import Context, Drafter, Verifier
 from draftwise.drafters.none import NoDrafter
 from draftwise.drafters.small_model import SmallModelDrafter
 from draftwise.models.backends.native.rounds import NativeRound, NativeRounds, Policy, native_model
@@ -27,16 +27,7 @@ def can_fuse(target: CausalLM, drafter: Drafter, verifier: Verifier, *, greedy: 
 def fused_rounds(
     target: CausalLM, cache: Cache, drafter: Drafter, verifier: Verifier, context: Context, stops: Sequence[int]
 ) -> NativeRounds:
-    """Native rounds that do what ``decode`` does with the same arguments, which ``can_fuse``.
-
-    Args:
-        target: the model whose text this is.
-        cache: its cache after ``prefill``.
-        drafter: already filled with the same context.
-        verifier: judges what the drafter guesses.
-        context: the rows; committed to in place.
-        stops: ids that end a row.
-    """
+    """Native rounds that do what ``decode`` does, of parts that ``can_fuse``; arguments as there, ``stops`` as a list."""
     policy, draft = Policy(0, None, verifier.threshold if isinstance(verifier, RollbackVerifier) else None), None
     if isinstance(drafter, SmallModelDrafter) and not drafter.idle:
         policy = replace(policy, most=drafter.most, fallback_threshold=drafter.fallback_threshold)
@@ -48,21 +39,22 @@ def run_fused(rounds: NativeRounds, tracer: Tracer | None = None) -> Iterator[li
     """The rounds as ``decode`` yields them, until every row is done; a tracer gets a span of each."""
     going = True
     while going:
-        wall, thread = perf_counter_ns(), thread_time_ns()
-        new = rounds.advance()
-        commits = [
-            Commit(tokens, Round(drafted, min(accepted, len(tokens)), len(tokens)), left == 0) if tokens else None
-            for tokens, accepted, drafted, left in zip(new.emitted, new.accepted, new.drafted, new.left, strict=True)
-        ]
-        going = any(new.left)
-        if tracer is not None:
-            waited = max(0, perf_counter_ns() - wall - (thread_time_ns() - thread))
-            tracer.spans.append(_span(new, rounds.guesses(0, new.drafted[0]), perf_counter_ns() - wall, waited))
+        commits = read((rounds.advance() if tracer is None else _observed(rounds, tracer)).columns)
+        going = any(new is not None and not new.done for new in commits)
         yield commits
 
 
-def _span(new: NativeRound, draft: tuple[int, ...], took: int, waited: int) -> Span:
-    """The parts of a round as the library timed them; its waits, which can't be told apart, are the engine's."""
-    parts = new.nanoseconds
-    rest = max(0, took - sum(parts))
-    return Span(draft, new.passes, *parts, rest - min(rest, waited), waited)
+def _observed(rounds: NativeRounds, tracer: Tracer) -> NativeRound:
+    """A round of one row and its span: the parts as the library timed them, waits taken from what is left of the round.
+
+    In which part the thread waited can't be told.
+    """
+    wall, thread = perf_counter_ns(), thread_time_ns()
+    new = rounds.advance()
+    took = perf_counter_ns() - wall
+    waited = max(0, took - (thread_time_ns() - thread))
+    rest = max(0, took - sum(new.nanoseconds))
+    _, _, (drafted, *_), *_ = new.columns
+    span = Span(rounds.guesses(0, drafted), new.passes, *new.nanoseconds, rest - min(rest, waited), waited)
+    tracer.spans.append(span)
+    return new

@@ -57,10 +57,14 @@ class Job:
     draft: CausalLM | None
 
     @property
+    def models(self) -> tuple[CausalLM, ...]:
+        """The target, and the draft where there is one."""
+        return (self.target,) if self.draft is None else (self.target, self.draft)
+
+    @property
     def devices(self) -> tuple[torch.device, ...]:
         """Where the models lie, each device once."""
-        models = (self.target,) if self.draft is None else (self.target, self.draft)
-        return tuple(dict.fromkeys(model.device for model in models))
+        return tuple(dict.fromkeys(model.device for model in self.models))
 
     def policies(self, draft: CausalLM | None) -> tuple[Drafter, Verifier, Tensor]:
         """A drafter over a model, a verifier, and the ids that end a text, [E]."""
@@ -94,31 +98,23 @@ def begin(job: Job, recordings: Recordings | None = None, tracer: Tracer | None 
     """
     if recordings is not None and tracer is None:
         return _timed(job, *_recorded(job, recordings))
-    drafter, verifier, _ = job.policies(job.draft)
-    if can_fuse(job.target, drafter, verifier, greedy=job.settings.temperature == 0):
-        return _timed(job, *_fused(job, drafter, verifier, tracer))
-    target, draft = (job.target, job.draft) if tracer is None else tracer.models(job.target, job.draft)
-    drafter, verifier, stops = job.policies(draft)
-    if tracer is not None:
+    target, (drafter, verifier, stops) = job.target, job.policies(job.draft)
+    fused = can_fuse(target, drafter, verifier, greedy=job.settings.temperature == 0)
+    if tracer is not None and not fused:
+        target, draft = tracer.models(job.target, job.draft)
+        drafter, verifier, stops = job.policies(draft)
         drafter, verifier = tracer.policies(drafter, verifier)
     began = settled_ns(job.devices)
     with torch.inference_mode():
         context = job.context(drafter.most)
         cache = prefill(job.target, context)
         drafter.prefill(context)
-    rounds = decode(target, cache, drafter, verifier, context, stops)
-    return _timed(job, rounds if tracer is None else tracer.rounds(rounds), began)
-
-
-def _fused(job: Job, drafter: Drafter, verifier: Verifier, tracer: Tracer | None) -> tuple[Rounds, int]:
-    """Rounds that are native calls, and when their prefill began."""
-    began = settled_ns(job.devices)
-    with torch.inference_mode():
-        context = job.context(drafter.most)
-        cache = prefill(job.target, context)
-        drafter.prefill(context)
-        rounds = fused_rounds(job.target, cache, drafter, verifier, context, job.ends)
-    return run_fused(rounds, tracer), began
+    if fused:
+        rounds = run_fused(fused_rounds(target, cache, drafter, verifier, context, job.ends), tracer)
+    else:
+        rounds = decode(target, cache, drafter, verifier, context, stops)
+        rounds = rounds if tracer is None else tracer.rounds(rounds)
+    return _timed(job, rounds, began)
 
 
 def _recorded(job: Job, recordings: Recordings) -> tuple[Rounds, int]:
@@ -165,9 +161,8 @@ def _timed(job: Job, rounds: Rounds, began: int) -> Run:
 @contextmanager
 def _threads_of(job: Job) -> Iterator[None]:
     """Within rounds torch has one thread where the models bring their own: a second pool would get in their way."""
-    models = (job.target,) if job.draft is None else (job.target, job.draft)
     threads = torch.get_num_threads()
-    if threads == 1 or any(model.backend.name != "native" for model in models):
+    if threads == 1 or any(model.backend.name != "native" for model in job.models):
         yield
         return
     torch.set_num_threads(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from harness import Outcome, Pair, Run, save_opt
 
+from draftwise.bench import environment
 from draftwise.cli.main import main
 
 
@@ -19,6 +20,12 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Outcome(ended.value.code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def unmeasured_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second is spent on the speed of a machine that a test asks nothing of."""
+    monkeypatch.setattr(environment, "read_bandwidth", lambda size, device: None)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tiny_opt import save_tiny_opt
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -63,3 +65,9 @@ class Pair:
     def options(self) -> tuple[str, ...]:
         """What a command needs to use the pair."""
         return ("--target", str(self.target), "--draft", str(self.draft))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A JSON file's object."""
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found

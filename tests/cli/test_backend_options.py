@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Pair, Run
-
-from draftwise.bench import environment
+from harness import Pair, Run, read
 
 TINY = ("--subtasks", "qa", "--limit", 1, "--repeats", 1, "--warmups", 1, "--max-new-tokens", 4, "--methods", "as,sps")
-
-
-@pytest.fixture(autouse=True)
-def unmeasured_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No second is spent on the speed of a machine that these tests ask nothing of."""
-    monkeypatch.setattr(environment, "read_bandwidth", lambda size, device: None)
-
-
-def read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return found
+pytestmark = pytest.mark.usefixtures("unmeasured_machine")
 
 
 def models_of(directory: Path) -> dict[str, Any]:

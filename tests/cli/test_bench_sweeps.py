@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from harness import Pair, Run, save_opt
+from harness import Pair, Run, read, save_opt
 
-from draftwise.bench import environment
 from draftwise.bench.interrupt import StopRequest
 from draftwise.bench.records import read_samples
 
 TINY = ("--subtasks", "qa", "--limit", 1, "--repeats", 1, "--max-new-tokens", 4, "--ignore-eos")
-
-
-@pytest.fixture(autouse=True)
-def unmeasured_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No second is spent on the speed of a machine that these tests ask nothing of."""
-    monkeypatch.setattr(environment, "read_bandwidth", lambda size, device: None)
-
-
-def read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return found
+pytestmark = pytest.mark.usefixtures("unmeasured_machine")
 
 
 def write(tmp_path: Path, text: str) -> Path:

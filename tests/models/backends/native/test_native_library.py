@@ -14,7 +14,7 @@ from tiny_families import close, directory, ids, own, whole
 
 from draftwise.compiling import compilations
 from draftwise.errors import DraftwiseError
-from draftwise.models.backends.native import library
+from draftwise.models.backends.native import compiled
 from draftwise.models.loading import ModelSpec, load_model, open_model
 
 pytestmark = pytest.mark.usefixtures("native")
@@ -26,18 +26,18 @@ PROCESSORS = {"x86-64": "sse2", "haswell": "avx2", "skylake-avx512": "avx512bw",
 @pytest.fixture(autouse=True)
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(library, "_FLAGS", (*library._FLAGS, "-O0"))  # compiling is what takes the time here
-    library.try_library.cache_clear()
+    monkeypatch.setattr(compiled, "_FLAGS", (*compiled._FLAGS, "-O0"))  # compiling is what takes the time here
+    compiled.try_library.cache_clear()
     yield
-    library.try_library.cache_clear()
+    compiled.try_library.cache_clear()
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_processors_of_other_kinds_give_the_same_answers(processor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if PROCESSORS[processor] not in get_cpu_info().get("flags", []):
         pytest.skip(f"this processor can't do what {processor} does")
-    monkeypatch.setattr(library, "_TARGETS", (f"-march={processor}",))
-    monkeypatch.setattr(library, "_FLAGS", (*library._FLAGS, "-O1"))
+    monkeypatch.setattr(compiled, "_TARGETS", (f"-march={processor}",))
+    monkeypatch.setattr(compiled, "_FLAGS", (*compiled._FLAGS, "-O1"))
     tokens = ids(2, 40)
     for name in ("gemma2 uncapped", "opt"):
         true = whole(own(name), tokens)
@@ -54,15 +54,15 @@ def test_processors_of_other_kinds_give_the_same_answers(processor: str, monkeyp
 
 def test_what_is_compiled_once_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = compilations()
-    assert library.try_library().library is not None
+    assert compiled.try_library().functions is not None
     assert compilations() == before + 1
     (kept,) = (tmp_path / "draftwise" / "native").iterdir()
-    library.try_library.cache_clear()
-    assert library.try_library().library is not None
+    compiled.try_library.cache_clear()
+    assert compiled.try_library().functions is not None
     assert compilations() == before + 1
-    monkeypatch.setattr(library, "_FLAGS", (*library._FLAGS, "-DANOTHER"))
-    library.try_library.cache_clear()
-    assert library.try_library().library is not None
+    monkeypatch.setattr(compiled, "_FLAGS", (*compiled._FLAGS, "-DANOTHER"))
+    compiled.try_library.cache_clear()
+    assert compiled.try_library().functions is not None
     assert compilations() == before + 2
     assert len(list(kept.parent.iterdir())) == 2
 
@@ -82,14 +82,14 @@ def test_a_compiler_that_fails_is_named_with_its_words(tmp_path: Path, monkeypat
     compiler.write_text("#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho 'error: out of order' >&2\nexit 1\n")
     compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("CXX", str(compiler))
-    reason = library.try_library().reason
+    reason = compiled.try_library().reason
     assert reason is not None and str(compiler) in reason and "out of order" in reason
 
 
 def test_a_cache_that_can_not_be_written_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert library.try_library().library is not None
+    assert compiled.try_library().functions is not None
 
 
 def test_half_types_that_it_lacks_are_refused_by_name() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from draftwise.models.backends.native.library import try_library
+from draftwise.models.backends.native.compiled import try_library
 from draftwise.models.backends.native.packing import prepare
 from draftwise.models.backends.native.transformer import NativeTransformer
 from draftwise.models.own import Architecture, Weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from draftwise.models.backends.native.library import native_library
+from draftwise.models.backends.native.compiled import native_library
 from draftwise.models.own import Matrix
 from draftwise.models.pages import empty_on_large_pages
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from draftwise.errors import DraftwiseError, not_numbers
-from draftwise.models.backends.native.library import native_library
+from draftwise.models.backends.native.compiled import native_library
 from draftwise.models.backends.native.structures import (
     LinesStructure,
     OutcomeStructure,
@@ -21,7 +22,7 @@ from draftwise.models.backends.native.transformer import NativeCache, NativeTran
 from draftwise.models.protocol import Cache, CausalLM
 from draftwise.models.vocabulary import LimitedVocabulary
 
-_FIXED = 5  # columns before the block
+_FIXED = 5  # columns of one figure a row, before the block
 _NEVER = -1.0
 
 
@@ -40,25 +41,12 @@ class Policy:
     rollback_threshold: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NativeRound:
-    """What a round did to each row.
+class NativeRound(NamedTuple):
+    """What a round did."""
 
-    Attributes:
-        emitted: the row's new tokens; none for a row that was done.
-        accepted: how many drafted tokens stood, before the cut at the text's end.
-        drafted: how many were drafted.
-        left: how many tokens the row may still get.
-        passes: of the draft model.
-        nanoseconds: drafting, the target's pass, and judging and committing.
-    """
-
-    emitted: tuple[tuple[int, ...], ...]
-    accepted: tuple[int, ...]
-    drafted: tuple[int, ...]
-    left: tuple[int, ...]
-    passes: int
-    nanoseconds: tuple[int, int, int]
+    columns: tuple[Sequence[Any], ...]  # of decoding/loop.py's ``Outcome``, in its order, as lists
+    passes: int  # of the draft model
+    nanoseconds: tuple[int, int, int]  # drafting; the target's pass; judging and committing
 
 
 def native_model(model: CausalLM) -> NativeTransformer | None:
@@ -122,16 +110,9 @@ class NativeRounds:
         self._lines.fresh = False
         if not outcome.numbers:
             raise not_numbers(self._dtype)
-        emitted, accepted, drafted, left, _, *block = zip(*self._columns.tolist(), strict=True)
-        blocks = list(zip(*block, strict=True))
-        return NativeRound(
-            emitted=tuple([row[:count] for row, count in zip(blocks, emitted, strict=True)]),
-            accepted=accepted,
-            drafted=drafted,
-            left=left,
-            passes=outcome.passes,
-            nanoseconds=(outcome.draft_ns, outcome.verify_ns, outcome.judge_ns),
-        )
+        rows = self._columns.tolist()
+        columns = (*zip(*(row[:_FIXED] for row in rows), strict=True), [row[_FIXED:] for row in rows])
+        return NativeRound(columns, outcome.passes, (outcome.draft_ns, outcome.verify_ns, outcome.judge_ns))
 
     def guesses(self, row: int, count: int) -> tuple[int, ...]:
         """The first ``count`` tokens that were drafted for a row in the last round."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from draftwise.errors import DraftwiseError
+from draftwise.models.backends.native.compiled import native_library
 from draftwise.models.backends.native.layout import Layout
-from draftwise.models.backends.native.library import native_library
 from draftwise.models.backends.native.structures import RequestStructure
 from draftwise.models.own import Architecture, Weights
 from draftwise.models.protocol import BackendFacts

@@ -48,39 +48,39 @@ class Forward {
     // ---- blocks ----
 
     void pre(int64_t index, const Layer& layer) {
-        norm(layer.attention_norm, normed());
+        norm(&layer.attention_norm, work_.normed.as<Value>());
         attention(index, layer);
         add(layer.out, mixed());
-        norm(layer.feed_forward_norm, normed());
+        norm(&layer.feed_forward_norm, work_.normed.as<Value>());
         open(layer.up, normed());
         add(layer.down, opened());
     }
 
     void post(int64_t index, const Layer& layer) {
-        norm({}, normed(), false);
+        norm(nullptr, work_.normed.as<Value>());
         attention(index, layer);
         add(layer.out, mixed());
         norm_stream(layer.attention_norm);
-        norm({}, normed(), false);
+        norm(nullptr, work_.normed.as<Value>());
         open(layer.up, normed());
         add(layer.down, opened());
         norm_stream(layer.feed_forward_norm);
     }
 
     void sandwich(int64_t index, const Layer& layer) {
-        norm(layer.attention_norm, normed());
+        norm(&layer.attention_norm, work_.normed.as<Value>());
         attention(index, layer);
         put(layer.out, mixed(), sums(), work_.stream_row);
         add_normed_sums(layer.attention_end_norm);
-        norm(layer.feed_forward_norm, normed());
+        norm(&layer.feed_forward_norm, work_.normed.as<Value>());
         open(layer.up, normed());
         put(layer.down, opened(), sums(), work_.stream_row);
         add_normed_sums(layer.feed_forward_end_norm);
     }
 
     void parallel(int64_t index, const Layer& layer) {
-        norm(layer.attention_norm, normed());
-        norm(layer.feed_forward_norm, normed_twice());
+        norm(&layer.attention_norm, work_.normed.as<Value>());
+        norm(&layer.feed_forward_norm, work_.normed_twice.as<Value>());
         attention(index, layer);
         add(layer.out, mixed());
         open(layer.up, normed_twice());
@@ -230,13 +230,14 @@ class Forward {
         });
     }
 
-    void norm(const Norm& norm, Rows to, bool apply = true) {
+    // The stream as inputs of a product, normed where there is a norm.
+    void norm(const Norm* norm, Value* to) {
         each_row(rows_, [&](int64_t row) {
             static thread_local std::vector<float> room;
             if (static_cast<int64_t>(room.size()) < work_.stream_row) room.resize(work_.stream_row);
             const float* from = stream() + row * work_.stream_row;
-            if (apply) normalize(model_, norm, from, model_.hidden, room.data());
-            copy_into(static_cast<Value*>(const_cast<void*>(to.values)) + row * to.stride, apply ? room.data() : from, model_.hidden);
+            if (norm) normalize(model_, *norm, from, model_.hidden, room.data());
+            copy_into(to + row * work_.stream_row, norm ? room.data() : from, model_.hidden);
         });
     }
 

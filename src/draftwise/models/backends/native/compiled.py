@@ -42,7 +42,7 @@ _SIGNATURES = {
 class Attempt(NamedTuple):
     """The library, or why there is none."""
 
-    library: ctypes.CDLL | None
+    functions: ctypes.CDLL | None
     reason: str | None
 
 
@@ -53,9 +53,9 @@ def native_library() -> ctypes.CDLL:
         DraftwiseError: it can't be compiled here; the reason is in the message.
     """
     attempt = try_library()
-    if attempt.library is None:
+    if attempt.functions is None:
         raise DraftwiseError(f"the native backend can't run: {attempt.reason}")
-    return attempt.library
+    return attempt.functions
 
 
 @lru_cache(maxsize=1)
