@@ -27,7 +27,7 @@ def can_fuse(target: CausalLM, drafter: Drafter, verifier: Verifier, *, greedy: 
 def fused_rounds(
     target: CausalLM, cache: Cache, drafter: Drafter, verifier: Verifier, context: Context, stops: Sequence[int]
 ) -> NativeRounds:
-    """Native rounds that do what ``decode`` does, of parts that ``can_fuse``; arguments as there, ``stops`` as a list."""
+    """Native rounds that do what ``decode`` does, of parts that ``can_fuse``; its arguments, ``stops`` as a list."""
     policy, draft = Policy(0, None, verifier.threshold if isinstance(verifier, RollbackVerifier) else None), None
     if isinstance(drafter, SmallModelDrafter) and not drafter.idle:
         policy = replace(policy, most=drafter.most, fallback_threshold=drafter.fallback_threshold)
